@@ -1,0 +1,170 @@
+//! Deliveries: taken one at a time a slot, settled by value, exactly once.
+
+use std::time::Duration;
+
+use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::{StreamExt, stream};
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Acker, BasicProperties, Channel, Consumer};
+
+use super::error::within;
+use super::message::buried;
+use super::{BrokerError, Headers, Outgoing, Publisher};
+use crate::queue::{Priority, Queue, QueueNames};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What feeds one slot: a channel of its own, since a channel's error takes every delivery of that channel with it, and
+/// a prefetch of 1, so that nothing waits behind a task while another worker is free.
+pub struct Intake {
+    channel: Channel,
+    queues: QueueNames,
+    consumers: SelectAll<BoxStream<'static, (Queue, Pushed)>>,
+    tags: Vec<ShortString>,
+}
+
+/// What a consumer's stream says; the end of a stream is an item of its own, or the other streams would hide it.
+enum Pushed {
+    Delivery(Delivery),
+    Error(lapin::Error),
+    End,
+}
+
+impl Intake {
+    pub(super) async fn open(
+        channel: Channel,
+        from: &[Queue],
+        queues: QueueNames,
+    ) -> Result<Self, BrokerError> {
+        // One queue: a limit per consumer, which every broker has. Several: they share one limit, or a slot would hold a
+        // task of each (RabbitMQ 4.3 must be told to permit that: `deprecated_features.permit.global_qos`).
+        let qos = BasicQosOptions { global: from.len() > 1 };
+        within(LIMIT, || "set the prefetch to 1".to_owned(), channel.basic_qos(1, qos)).await?;
+        let mut intake = Self { channel, queues, consumers: SelectAll::new(), tags: Vec::new() };
+        for queue in from {
+            let consumer = intake.consume(*queue).await?;
+            intake.tags.push(consumer.tag());
+            let queue = *queue;
+            let pushed = consumer.map(|it| it.map_or_else(Pushed::Error, Pushed::Delivery));
+            let pushed = pushed.chain(stream::once(async { Pushed::End }));
+            intake.consumers.push(pushed.map(move |it| (queue, it)).boxed());
+        }
+        Ok(intake)
+    }
+
+    async fn consume(&self, queue: Queue) -> Result<Consumer, BrokerError> {
+        let name = self.queues.of(queue);
+        let consume = self.channel.basic_consume(
+            name.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        within(LIMIT, || format!("consume `{name}`"), consume).await
+    }
+
+    /// The next delivery; pending while there is none. After an error the intake is of no use.
+    pub async fn next(&mut self) -> Result<Received, BrokerError> {
+        match self.consumers.next().await {
+            Some((queue, Pushed::Delivery(it))) => Ok(Received::new(it, queue, self.queues.clone())),
+            Some((queue, Pushed::Error(it))) => Err(BrokerError::refused(format!("consume `{queue}`"), it)),
+            Some((queue, Pushed::End)) => Err(BrokerError::ConsumerEnded(format!("`{queue}`"))),
+            None => Err(BrokerError::ConsumerEnded("every queue of this slot".to_owned())),
+        }
+    }
+
+    /// Asks the broker for no more. What it had sent already and nobody took goes back when the channel closes.
+    pub async fn stop(&self) -> Result<(), BrokerError> {
+        for tag in &self.tags {
+            let cancel = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
+            within(LIMIT, || "cancel a consumer".to_owned(), cancel).await?;
+        }
+        Ok(())
+    }
+}
+
+/// One hand-over of a message by the broker.
+#[must_use = "settle every delivery"]
+pub struct Received {
+    queue: Queue,
+    queues: QueueNames,
+    headers: Headers,
+    properties: BasicProperties,
+    body: Vec<u8>,
+    acker: Acker,
+}
+
+impl Received {
+    pub(super) fn new(delivery: Delivery, queue: Queue, queues: QueueNames) -> Self {
+        let headers = Headers::read(&delivery.properties, &delivery.data);
+        let Delivery { properties, data, acker, .. } = delivery;
+        Self { queue, queues, headers, properties, body: data, acker }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// What is said of it.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The queue that it came from.
+    #[must_use]
+    pub const fn queue(&self) -> Queue {
+        self.queue
+    }
+
+    /// It is done, and all that it led to is durable.
+    pub async fn ack(self) -> Result<(), BrokerError> {
+        let settled = self.acker.ack(BasicAckOptions::default()).await;
+        self.settled(settled)
+    }
+
+    /// It was not done: back to where it stood in its queue.
+    pub async fn requeue(self) -> Result<(), BrokerError> {
+        let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        let settled = self.acker.nack(options).await;
+        self.settled(settled)
+    }
+
+    /// It is tried again as the next attempt, behind those of its priority that wait already.
+    pub async fn retry(self, publisher: &Publisher) -> Result<(), BrokerError> {
+        let mut headers = self.headers.clone();
+        headers.attempt = headers.attempt.next();
+        let again = Outgoing {
+            queue: self.queue,
+            body: self.body.clone().into(),
+            priority: self.properties.priority().map(Priority::from_wire),
+            headers,
+        };
+        publisher.publish(&again).await?;
+        self.ack().await
+    }
+
+    /// It can't be done: to `dead`, with all that it had and the reason.
+    pub async fn bury(self, publisher: &Publisher, reason: &str) -> Result<(), BrokerError> {
+        let properties = buried(&self.properties, self.queues.of(self.queue), reason, &self.headers);
+        publisher.send(self.queues.of(Queue::Dead), &self.body, properties).await?;
+        self.ack().await
+    }
+
+    /// lapin answers `Ok(false)` where the channel is gone: for us that is an error.
+    fn settled(self, settled: Result<bool, lapin::Error>) -> Result<(), BrokerError> {
+        match settled {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(BrokerError::ChannelLost(self.queue)),
+            Err(source) => {
+                Err(BrokerError::refused(format!("settle a delivery of `{}`", self.queue), source))
+            }
+        }
+    }
+}

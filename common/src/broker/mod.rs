@@ -1,0 +1,24 @@
+//! The broker: one module declares the topology, one holds the connection.
+//!
+//! Data flows one way through here: [`Broker`] says where and how, [`Sessions`] connects again and again, a [`Session`]
+//! lives until its first error, and gives out [`Publisher`]s and [`Intake`]s that end with it. lapin's own recovery stays
+//! off: it would hand a running task to the same worker a second time, in silence.
+
+mod address;
+mod connect;
+mod error;
+mod intake;
+mod message;
+mod publisher;
+mod session;
+mod sessions;
+mod tls;
+
+pub use address::{Address, InvalidAddress};
+pub use connect::Broker;
+pub use error::BrokerError;
+pub use intake::{Intake, Received};
+pub use message::{Headers, Outgoing, Trace};
+pub use publisher::Publisher;
+pub use session::Session;
+pub use sessions::Sessions;

@@ -1,0 +1,163 @@
+//! One connection, from its start to its first error.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Connection, ErrorKind, Event};
+use tokio::sync::Mutex;
+
+use super::error::within;
+use super::{BrokerError, Intake, Publisher, Received};
+use crate::clock::Clock;
+use crate::queue::{Queue, QueueArguments, QueueNames};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A connection to the broker. It does not heal: at the first error it is given up, and [`super::Sessions`] makes another.
+pub struct Session {
+    connection: Connection,
+    queues: QueueNames,
+    clock: Clock,
+    app: &'static str,
+    // lapin's listeners steal from each other, so there is exactly one.
+    events: Mutex<std::pin::Pin<Box<dyn Stream<Item = Event> + Send>>>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(super) fn new(connection: Connection, queues: QueueNames, clock: Clock, app: &'static str) -> Self {
+        let events = Mutex::new(Box::pin(connection.events_listener()) as std::pin::Pin<Box<_>>);
+        Self { connection, queues, clock, app, events }
+    }
+
+    async fn channel(&self) -> Result<Channel, BrokerError> {
+        within(LIMIT, || "open a channel".to_owned(), self.connection.create_channel()).await
+    }
+
+    /// Makes sure that the queues exist, with their exact arguments. The one place that declares.
+    pub async fn declare(&self, queues: &[Queue]) -> Result<(), BrokerError> {
+        let channel = self.channel().await?;
+        for queue in queues {
+            let name = self.queues.of(*queue);
+            let declare = channel.queue_declare(
+                name.into(),
+                QueueDeclareOptions::durable(),
+                arguments(queue.arguments()),
+            );
+            within(LIMIT, || format!("declare the queue `{name}`"), declare).await?;
+        }
+        close(&channel).await;
+        Ok(())
+    }
+
+    /// How many messages wait in a queue (those that are out with a worker do not count); an error where it does not exist.
+    pub async fn depth(&self, queue: Queue) -> Result<u32, BrokerError> {
+        let channel = self.channel().await?;
+        let name = self.queues.of(queue);
+        let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        let declare = channel.queue_declare(name.into(), options, FieldTable::default());
+        let found = within(LIMIT, || format!("look at the queue `{name}`"), declare).await;
+        match found {
+            Ok(state) => {
+                close(&channel).await;
+                Ok(state.message_count())
+            }
+            Err(BrokerError::Refused { source, .. }) if is_not_found(&source) => {
+                Err(BrokerError::Missing(name.to_owned()))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// What puts messages into queues.
+    pub async fn publisher(&self) -> Result<Publisher, BrokerError> {
+        Publisher::open(self.channel().await?, self.queues.clone(), self.clock, self.app).await
+    }
+
+    /// What feeds one slot from these queues.
+    pub async fn intake(&self, from: &[Queue]) -> Result<Intake, BrokerError> {
+        Intake::open(self.channel().await?, from, self.queues.clone()).await
+    }
+
+    /// Takes one message without waiting.
+    pub async fn take(&self, queue: Queue) -> Result<Option<Received>, BrokerError> {
+        let channel = self.channel().await?;
+        let name = self.queues.of(queue);
+        let get = channel.basic_get(name.into(), BasicGetOptions::default());
+        let got = within(LIMIT, || format!("take from `{name}`"), get).await?;
+        Ok(got.map(|it| Received::new(it.delivery, queue, self.queues.clone())))
+    }
+
+    /// Shows the messages of a queue in their order, at most those that are there now, and puts each back to where it was by
+    /// closing the channel that holds them. They come back with the redelivered flag set; nothing else changes.
+    pub async fn peek(&self, queue: Queue, mut see: impl FnMut(&Received)) -> Result<u32, BrokerError> {
+        let count = self.depth(queue).await?;
+        let channel = self.channel().await?;
+        let name = self.queues.of(queue);
+        let mut seen = 0;
+        while seen < count {
+            let get = channel.basic_get(name.into(), BasicGetOptions::default());
+            let Some(got) = within(LIMIT, || format!("look into `{name}`"), get).await? else { break };
+            see(&Received::new(got.delivery, queue, self.queues.clone()));
+            seen += 1;
+        }
+        let closed = channel.close(200, "seen".into());
+        within(LIMIT, || "put back what was looked at".to_owned(), closed).await?;
+        Ok(seen)
+    }
+
+    /// Returns when the connection has ended.
+    pub async fn lost(&self) -> BrokerError {
+        let mut events = self.events.lock().await;
+        while let Some(event) = events.next().await {
+            match event {
+                Event::Error(error) => return BrokerError::Lost(error.to_string()),
+                Event::ConnectionBlocked(reason) => {
+                    tracing::warn!(broker.alarm = reason, "the broker takes no messages for now");
+                }
+                Event::ConnectionUnblocked => tracing::info!("the broker takes messages again"),
+                _ => {}
+            }
+        }
+        BrokerError::Lost("its events ended".to_owned())
+    }
+
+    /// Ends in good order; deliveries that were not settled go back.
+    pub async fn close(self) {
+        let closed = self.connection.close(200, "done".into());
+        if let Err(error) = within(LIMIT, || "close the connection".to_owned(), closed).await {
+            tracing::debug!(%error, "the connection did not close in good order");
+        }
+    }
+}
+
+async fn close(channel: &Channel) {
+    if let Err(error) = channel.close(200, "done".into()).await {
+        tracing::debug!(%error, "a channel did not close in good order");
+    }
+}
+
+fn arguments(of: QueueArguments) -> FieldTable {
+    let QueueArguments { max_priority, single_active_consumer } = of;
+    let mut table = FieldTable::default();
+    if let Some(max) = max_priority {
+        table.insert("x-max-priority".into(), AMQPValue::LongInt(max.into()));
+    }
+    if single_active_consumer {
+        table.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    }
+    table
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(it) if *it.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+}

@@ -1,0 +1,88 @@
+//! Connecting, again and again.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio_util::sync::CancellationToken;
+
+use super::{Broker, BrokerError, Session};
+
+/// The first pause between two connects; each further one is twice as long, with jitter.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest.
+const LAST_PAUSE: Duration = Duration::from_secs(15);
+/// A session that lived this long was a good one: the pauses start over.
+const STEADY: Duration = Duration::from_secs(30);
+
+/// The sessions of one role, one after the other.
+///
+/// ```no_run
+/// # async fn role(mut sessions: common::broker::Sessions) {
+/// while let Some(session) = sessions.next().await {
+///     let error = session.lost().await; // or the first error of the role's work
+///     sessions.ended(&error);
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Sessions {
+    broker: Broker,
+    role: &'static str,
+    stop: CancellationToken,
+    backoff: ExponentialBackoff,
+    pause: Option<Duration>,
+    since: tokio::time::Instant,
+}
+
+impl Sessions {
+    /// For a role, until `stop`.
+    #[must_use]
+    pub fn new(broker: Broker, role: &'static str, stop: CancellationToken) -> Self {
+        Self { broker, role, stop, backoff: backoff(), pause: None, since: tokio::time::Instant::now() }
+    }
+
+    /// The next session, however long that takes; none once it is time to stop.
+    pub async fn next(&mut self) -> Option<Session> {
+        let stop = self.stop.clone();
+        stop.run_until_cancelled(self.connect()).await
+    }
+
+    async fn connect(&mut self) -> Session {
+        loop {
+            if let Some(pause) = self.pause.take() {
+                tokio::time::sleep(pause).await;
+            }
+            match self.broker.connect(self.role).await {
+                Ok(session) => {
+                    tracing::info!(broker.address = %self.broker.address, role = self.role, "connected to the broker");
+                    self.since = tokio::time::Instant::now();
+                    return session;
+                }
+                Err(error) => self.rest(&error, "no connection to the broker yet"),
+            }
+        }
+    }
+
+    /// Says that a session ended, and why; the next one comes after a pause that grows while they are short.
+    pub fn ended(&mut self, error: &BrokerError) {
+        if self.since.elapsed() >= STEADY {
+            self.backoff = backoff();
+        }
+        self.rest(error, "the session with the broker ended");
+    }
+
+    fn rest(&mut self, error: &BrokerError, what: &str) {
+        let pause = self.backoff.next().unwrap_or(LAST_PAUSE);
+        self.pause = Some(pause);
+        tracing::warn!(%error, role = self.role, retry_ms = pause.as_millis(), "{what}");
+    }
+}
+
+fn backoff() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LAST_PAUSE)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

@@ -1,0 +1,3 @@
+//! forges
+mod types;
+pub use types::*;

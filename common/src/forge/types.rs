@@ -1,0 +1,171 @@
+//! What forges say, as far as we want to know (GitHub's REST API, version 2022-11-28; Forgejo and Gitea say the same).
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::id::{BranchName, CommitSha, Context, PullNumber, RepoName};
+
+/// How a commit status stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatusState {
+    /// Not known yet.
+    Pending,
+    /// Green.
+    Success,
+    /// Red: the user's code.
+    Failure,
+    /// Ours, or the infrastructure's.
+    Error,
+}
+
+impl StatusState {
+    /// Whether the user's code has been judged: these are not tried again.
+    #[must_use]
+    pub const fn is_verdict(self) -> bool {
+        matches!(self, Self::Success | Self::Failure)
+    }
+}
+
+/// A commit status as the forge has it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Status {
+    /// What it is filed under.
+    pub context: String,
+    /// How it stands.
+    pub state: StatusState,
+    /// In words.
+    pub description: Option<String>,
+    /// The log.
+    pub target_url: Option<String>,
+}
+
+/// A commit status to post.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewStatus {
+    /// What it is filed under.
+    pub context: Context,
+    /// How it stands.
+    pub state: StatusState,
+    /// In words, at most 140 characters ([`NewStatus::description`] cuts).
+    pub description: String,
+    /// The log, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_url: Option<String>,
+}
+
+/// A pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Pull {
+    /// Its number on the repository.
+    pub number: PullNumber,
+    /// Its title.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub title: String,
+    /// Open or closed.
+    pub state: PullState,
+    /// Who opened it; none where the account is gone.
+    pub user: Option<User>,
+    /// Its labels.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub labels: Vec<Label>,
+    /// What is to be merged.
+    pub head: Head,
+    /// Where it is to be merged.
+    pub base: Base,
+}
+
+impl Pull {
+    /// The author's login; empty where the account is gone.
+    #[must_use]
+    pub fn author(&self) -> &str {
+        self.user.as_ref().map_or("", |it| &it.login)
+    }
+
+    /// Whether it has the label.
+    #[must_use]
+    pub fn has_label(&self, name: &str) -> bool {
+        self.labels.iter().any(|it| it.name == name)
+    }
+}
+
+/// Whether a pull is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PullState {
+    /// It can be merged.
+    Open,
+    /// Merged or given up.
+    Closed,
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct User {
+    /// Its name.
+    pub login: String,
+}
+
+/// A label; some have lost their names.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Label {
+    /// Its name.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+}
+
+/// The head of a pull.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    /// Its commit.
+    pub sha: CommitSha,
+}
+
+/// The base of a pull.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Base {
+    /// The branch.
+    #[serde(rename = "ref")]
+    pub branch: BranchName,
+}
+
+/// A repository.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Repo {
+    /// `owner/name`.
+    pub full_name: RepoName,
+    /// The branch of its clones.
+    pub default_branch: BranchName,
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_spelled_as_on_the_wire() {
+        for (state, wire) in [
+            (StatusState::Pending, "\"pending\""),
+            (StatusState::Success, "\"success\""),
+            (StatusState::Failure, "\"failure\""),
+            (StatusState::Error, "\"error\""),
+        ] {
+            assert_eq!(serde_json::to_string(&state).unwrap(), wire);
+            assert_eq!(serde_json::from_str::<StatusState>(wire).unwrap(), state);
+        }
+    }
+
+    #[test]
+    fn a_pull_without_account_fork_or_label_names_is_read() {
+        let pull: Pull = serde_json::from_str(
+            r#"{"number": 1, "title": null, "state": "open", "user": null, "labels": [{}, {"name": null}, {"name": "x"}],
+                "head": {"sha": "abcdef0", "repo": null}, "base": {"ref": "main"}}"#,
+        )
+        .unwrap();
+        assert_eq!((pull.author(), pull.title.as_str()), ("", ""));
+        assert!(pull.has_label("x"));
+    }
+}

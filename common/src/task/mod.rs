@@ -1,0 +1,198 @@
+//! Tasks: typed units of work on a queue. One file per kind; the list of kinds is [`KINDS`] and [`Kind`].
+//!
+//! On the wire a task is one JSON object with exactly one key that names its kind, and `human` beside it
+//! (wire facts, section 2). Fields that we do not know are ignored when a worker reads, since a newer program may have written
+//! them, and refused when an operator publishes, since there they are slips ([`Task::unknown_fields`]).
+
+mod command;
+mod job;
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+pub use command::Command;
+pub use job::{EnvName, EnvValue, Issue, Job, Minutes, Subject};
+
+/// The kinds of task, as they are called on the wire.
+pub const KINDS: [&str; 2] = ["job", "command"];
+
+/// One unit of work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// What is to be done.
+    pub kind: Kind,
+    /// A line for people who look at a queue.
+    pub human: Option<String>,
+}
+
+/// What is to be done. A new kind is a file, a variant, an entry in [`KINDS`] and an arm in [`Kind::parse`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Run a repository's tests in a container and report.
+    Job(Box<Job>),
+    /// Run a command on the worker.
+    Command(Command),
+}
+
+/// Why a body is not a task.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidTask {
+    /// It is no JSON object.
+    #[error("not a JSON object: {0}")]
+    NotAnObject(#[source] serde_json::Error),
+    /// None of its keys names a kind that we know.
+    #[error("no known kind of task: expected a key `job` or `command`, found {found}")]
+    UnknownKind {
+        /// The keys that it has.
+        found: String,
+    },
+    /// More than one key names a kind.
+    #[error("more than one kind of task: expected `job` or `command`, not both")]
+    Ambiguous,
+    /// A job is something else than an object (serde would read a list as one).
+    #[error("job: expected an object")]
+    JobNotAnObject,
+    /// A field is not what it should be.
+    #[error("{path}: {source}")]
+    Field {
+        /// Where, such as `job.env.TEST_OS`.
+        path: String,
+        /// What was expected.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Task {
+    /// Reads a message body. Never panics, whatever the body is.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidTask> {
+        let mut parts: BTreeMap<String, &RawValue> =
+            serde_json::from_slice(body).map_err(InvalidTask::NotAnObject)?;
+        let human = match parts.remove("human") {
+            Some(raw) => field::<Option<String>>("human", raw.get(), &mut |_| ())?,
+            None => None,
+        };
+        Kind::parse(&parts, &mut |_| ()).map(|kind| Self { kind, human })
+    }
+
+    /// Paths of the fields of a valid task that mean nothing to us.
+    pub fn unknown_fields(body: &[u8]) -> Result<Vec<String>, InvalidTask> {
+        let mut parts: BTreeMap<String, &RawValue> =
+            serde_json::from_slice(body).map_err(InvalidTask::NotAnObject)?;
+        parts.remove("human");
+        let mut unknown = Vec::new();
+        Kind::parse(&parts, &mut |path| unknown.push(path))?;
+        unknown.extend(parts.into_keys().filter(|key| !KINDS.contains(&key.as_str())));
+        Ok(unknown)
+    }
+
+    /// The body of its message.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let kind = match &self.kind {
+            Kind::Job(job) => serde_json::json!({ "job": job }),
+            Kind::Command(command) => serde_json::json!({ "command": command }),
+        };
+        let serde_json::Value::Object(mut body) = kind else { return String::new() };
+        if let Some(human) = &self.human {
+            body.insert("human".to_owned(), human.as_str().into());
+        }
+        serde_json::Value::Object(body).to_string()
+    }
+}
+
+impl Kind {
+    /// The key that names it on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Job(_) => "job",
+            Self::Command(_) => "command",
+        }
+    }
+
+    fn parse(
+        parts: &BTreeMap<String, &RawValue>,
+        unknown: &mut dyn FnMut(String),
+    ) -> Result<Self, InvalidTask> {
+        let mut present = KINDS.iter().filter_map(|kind| parts.get(*kind).map(|raw| (*kind, raw.get())));
+        match (present.next(), present.next()) {
+            (Some(("job", raw)), None) if !raw.starts_with('{') => Err(InvalidTask::JobNotAnObject),
+            (Some((path @ "job", raw)), None) => Ok(Self::Job(field(path, raw, unknown)?)),
+            (Some((path, raw)), None) => Ok(Self::Command(field(path, raw, unknown)?)),
+            (Some(_), Some(_)) => Err(InvalidTask::Ambiguous),
+            (None, _) => Err(InvalidTask::UnknownKind { found: keys(parts) }),
+        }
+    }
+}
+
+/// The keys of an object, few and short enough for a header or a log line.
+fn keys(parts: &BTreeMap<String, &RawValue>) -> String {
+    if parts.is_empty() {
+        return "an empty object".to_owned();
+    }
+    let shown = parts.keys().take(5).map(|key| format!("`{}`", key.chars().take(40).collect::<String>()));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// Reads one value and says where in it an error is; `unknown` hears of fields that the type does not have.
+fn field<T: DeserializeOwned>(
+    name: &str,
+    raw: &str,
+    unknown: &mut dyn FnMut(String),
+) -> Result<T, InvalidTask> {
+    let mut json = serde_json::Deserializer::from_str(raw);
+    let mut track = serde_path_to_error::Track::new();
+    let json = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    let mut hear = |path: serde_ignored::Path<'_>| unknown(format!("{name}.{path}"));
+    let json = serde_ignored::Deserializer::new(json, &mut hear);
+    T::deserialize(json).map_err(|source| {
+        let path = match track.path().to_string().as_str() {
+            "." => name.to_owned(),
+            inner => format!("{name}.{inner}"),
+        };
+        InvalidTask::Field { path, source }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(body: &str) -> String {
+        Task::parse(body.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_task_is_refused_with_the_path() {
+        assert!(error("").starts_with("not a JSON object"));
+        assert!(error("[1]").starts_with("not a JSON object"));
+        assert!(error("{}").contains("found an empty object"));
+        assert!(error(r#"{"jobb": {}, "human": "x"}"#).contains("found `jobb`"));
+        assert!(error(r#"{"job": {}, "command": "x"}"#).contains("not both"));
+        assert!(error(r#"{"job": {}}"#).starts_with("job: missing field `repo`"));
+        assert!(error(r#"{"job": {"repo": "o/r", "sha": 1}}"#).starts_with("job.sha: "));
+        assert!(error(r#"{"job": {"repo": "../r"}}"#).starts_with("job.repo: "));
+        assert!(error(r#"{"job": {"repo": "o/r", "env": {"A": 1}}}"#).starts_with("job.env.A: "));
+        assert!(error(r#"{"job": {"repo": "o/r", "timeout": -1}}"#).starts_with("job.timeout: "));
+        assert!(error(r#"{"command": 5}"#).starts_with("command: "));
+        assert!(error(r#"{"command": "x", "human": 1}"#).starts_with("human: "));
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_crash() {
+        let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(error(&format!(r#"{{"job": {deep}}}"#)), "job: expected an object");
+        let report = error(&format!(r#"{{"job": {{"repo": "o/r", "report": {{"x": {deep}}}}}}}"#));
+        assert!(report.starts_with("job.report"), "{report}");
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_by_readers_and_named_for_operators() {
+        let body = br#"{"job": {"repo": "o/r", "contxt": "c", "command_subject": {"repo": "a/b", "x": 1}}, "prio": 3}"#;
+        assert!(Task::parse(body).is_ok());
+        assert_eq!(Task::unknown_fields(body).unwrap(), ["job.contxt", "job.command_subject.?.x", "prio"]);
+    }
+}
