@@ -1,0 +1,155 @@
+//! The life of a process: SIGTERM or SIGINT asks it to end in good order, a second one to end now, and a part that dies by
+//! itself takes the process down (design, law 10).
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Tells the parts of a process when to stop.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    soft: CancellationToken,
+    hard: CancellationToken,
+}
+
+/// How a process ends; [`Exit::code`] is what its caller sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was to do, or was asked to end and did.
+    Done,
+    /// `--once` found nothing to do.
+    NothingToDo,
+    /// A part died.
+    Crashed,
+    /// The options or the configuration are wrong, or what was asked for is refused.
+    Usage,
+}
+
+impl Exit {
+    /// 0 done, 1 nothing to do, 2 usage, 3 crashed.
+    #[must_use]
+    pub fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Done => 0,
+            Self::NothingToDo => 1,
+            Self::Usage => 2,
+            Self::Crashed => 3,
+        })
+    }
+}
+
+impl Lifecycle {
+    /// One that nobody has told to stop, without signals.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "two life cycles are not interchangeable")]
+    pub fn new() -> Self {
+        let hard = CancellationToken::new();
+        Self { soft: hard.child_token(), hard }
+    }
+
+    /// One that follows SIGTERM and SIGINT. Needs a tokio runtime.
+    pub fn install() -> std::io::Result<Self> {
+        let lifecycle = Self::new();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let told = lifecycle.clone();
+        tokio::spawn(async move {
+            for told in [&told.soft, &told.hard] {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                tracing::info!(now = told.is_cancelled(), "asked to end");
+                told.cancel();
+            }
+        });
+        Ok(lifecycle)
+    }
+
+    /// Cancelled when nothing new is to be begun.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.soft
+    }
+
+    /// Cancelled when what was begun is to be left.
+    #[must_use]
+    pub fn leaving(&self) -> &CancellationToken {
+        &self.hard
+    }
+
+    /// Runs the parts of a process until it is asked to end and they have ended, or one of them ends by itself: then the others
+    /// are told to stop, and the process has crashed.
+    pub async fn run<const N: usize>(&self, parts: [Part<'_>; N]) -> Exit {
+        let watched = parts.map(|part| self.watch(part));
+        let ends = futures_util::future::join_all(watched);
+        tokio::select! {
+            ends = ends => if ends.contains(&Exit::Crashed) { Exit::Crashed } else { Exit::Done },
+            () = self.left() => Exit::Done,
+        }
+    }
+
+    async fn watch(&self, part: Part<'_>) -> Exit {
+        part.work.await;
+        if self.soft.is_cancelled() {
+            return Exit::Done;
+        }
+        tracing::error!(part = part.name, "ended by itself; the process ends with it");
+        self.soft.cancel();
+        Exit::Crashed
+    }
+
+    /// After the second signal the parts get a moment to put back what they hold.
+    async fn left(&self) {
+        self.hard.cancelled().await;
+        tokio::time::sleep(LEAVING).await;
+    }
+}
+
+const LEAVING: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Something that a process consists of, which ends only when told to.
+pub struct Part<'a> {
+    name: &'static str,
+    work: std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>,
+}
+
+impl<'a> Part<'a> {
+    /// Under this name in the log.
+    pub fn new(name: &'static str, work: impl Future<Output = ()> + 'a) -> Self {
+        Self { name, work: Box::pin(work) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_dies_takes_the_others_down() {
+        let lifecycle = Lifecycle::new();
+        let good = Part::new("good", lifecycle.stopping().cancelled());
+        let bad = Part::new("bad", async {});
+        assert_eq!(lifecycle.run([good, bad]).await, Exit::Crashed);
+    }
+
+    #[tokio::test]
+    async fn parts_that_end_when_told_to_end_well() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.stopping().cancel();
+        let part = Part::new("part", lifecycle.stopping().cancelled());
+        assert_eq!(lifecycle.run([part]).await, Exit::Done);
+        assert!(!lifecycle.leaving().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_signal_does_not_wait_for_parts() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.leaving().cancel();
+        assert!(lifecycle.stopping().is_cancelled());
+        let part = Part::new("deaf", std::future::pending());
+        assert_eq!(lifecycle.run([part]).await, Exit::Done);
+    }
+}

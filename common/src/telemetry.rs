@@ -1,0 +1,39 @@
+//! Logs: to standard error, for people or as JSON. Never in them: payloads, tokens, signatures.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::SystemTime;
+
+/// How a program logs, for every program.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct LogArgs {
+    /// What to log, as `LEVEL` or `TARGET=LEVEL,…`
+    #[arg(long, value_name = "FILTER", env = "FLOTILLA_LOG", default_value = "info")]
+    pub log: String,
+    /// Log JSON objects, one a line
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+impl LogArgs {
+    /// Begins to log. A filter that can't be read is said and replaced by `info`.
+    pub fn install(&self) {
+        let filter = EnvFilter::try_new(&self.log);
+        let bad = filter.as_ref().err().map(ToString::to_string);
+        let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
+        let builder =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_timer(SystemTime);
+        let installed = if self.log_json {
+            builder.json().flatten_event(true).try_init()
+        } else {
+            builder.with_ansi(stderr().is_terminal()).with_target(false).try_init()
+        };
+        if let Err(error) = installed {
+            tracing::debug!(error, "another log is there already");
+        }
+        if let Some(error) = bad {
+            tracing::warn!(error, "--log ($FLOTILLA_LOG) cannot be read, so it is `info`");
+        }
+    }
+}
