@@ -1,8 +1,9 @@
 //! The one place that makes HTTP clients, so that each has deadlines, a name and its own trust.
 
+use std::error::Error;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, redirect, retry};
 
 /// How long a client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +24,11 @@ impl Default for Timeouts {
 /// Whose certificates a client accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust<'a> {
-    /// The machine's authorities. Loading them costs 5 ms and 2 MB of memory, and fails where there are none.
+    /// The machine's authorities; there must be some.
     System,
     /// The machine's, and these (PEM, one or more).
     SystemAnd(&'a str),
-    /// None: for servers that are reached in the clear.
+    /// None: for servers that are reached in the clear. Loads nothing.
     Nobody,
 }
 
@@ -36,63 +37,78 @@ pub enum Trust<'a> {
 pub enum HttpError {
     /// The authorities given are none.
     #[error("expected one or more certificates in PEM: {0}")]
-    Authority(#[source] reqwest::Error),
-    /// They hold no certificate at all.
-    #[error("expected one or more certificates in PEM, found none")]
-    NoAuthority,
+    Authority(String),
     /// TLS could not be set up, or the user agent is no header.
     #[error("cannot make an HTTP client: {0}")]
-    Client(#[source] reqwest::Error),
+    Client(String),
 }
 
-/// A client with deadlines. It follows no redirect: where a token may go is the caller's business.
+/// A client with deadlines. It follows no redirect (where a token may go is the caller's business) and repeats nothing.
 pub fn client(user_agent: &str, trust: Trust<'_>, timeouts: Timeouts) -> Result<Client, HttpError> {
     let builder = Client::builder()
         .user_agent(user_agent)
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.request)
         .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never());
+        .retry(retry::never());
     let builder = match trust {
         Trust::System => builder,
         Trust::SystemAnd(pem) => builder.tls_certs_merge(authorities(pem)?),
         Trust::Nobody => builder.tls_certs_only([]),
     };
-    builder.build().map_err(HttpError::Client)
+    builder.build().map_err(|error| HttpError::Client(causes(&error)))
 }
 
 fn authorities(pem: &str) -> Result<Vec<Certificate>, HttpError> {
-    let found = Certificate::from_pem_bundle(pem.as_bytes()).map_err(HttpError::Authority)?;
-    if found.is_empty() { Err(HttpError::NoAuthority) } else { Ok(found) }
+    match Certificate::from_pem_bundle(pem.as_bytes()) {
+        Ok(found) if found.is_empty() => Err(HttpError::Authority("there is none".to_owned())),
+        Ok(found) => Ok(found),
+        Err(error) => Err(HttpError::Authority(causes(&error))),
+    }
+}
+
+/// An error with all its causes: reqwest's own words are "error sending request", the reason is further down.
+///
+/// A reqwest error names its URL; take it out first (`without_url`) where that may hold a secret.
+#[must_use]
+pub fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(trust: Trust<'_>) -> String {
-        client("test", trust, Timeouts::default()).unwrap_err().to_string()
+    fn refused(user_agent: &str, trust: Trust<'_>) -> String {
+        client(user_agent, trust, Timeouts::default()).unwrap_err().to_string()
     }
 
     #[test]
-    fn clients_are_made() {
+    fn a_client_in_the_clear_needs_no_authorities() {
         client("test", Trust::Nobody, Timeouts::default()).unwrap();
     }
 
     #[test]
     fn an_authority_is_a_certificate() {
-        assert_eq!(refused(Trust::SystemAnd("")), "expected one or more certificates in PEM, found none");
+        let none = refused("test", Trust::SystemAnd(""));
+        assert_eq!(none, "expected one or more certificates in PEM: there is none");
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(
-            refused(Trust::SystemAnd(broken)).starts_with("cannot make an HTTP client"),
-            "{}",
-            refused(Trust::SystemAnd(broken))
-        );
+        let broken = refused("test", Trust::SystemAnd(broken));
+        assert!(broken.starts_with("cannot make an HTTP client: builder error: "), "{broken}");
     }
 
     #[test]
     fn a_user_agent_is_a_header() {
-        let error = client("a\nb", Trust::Nobody, Timeouts::default()).unwrap_err();
-        assert!(error.to_string().starts_with("cannot make an HTTP client"), "{error}");
+        let error = refused("a\nb", Trust::Nobody);
+        assert_eq!(error, "cannot make an HTTP client: builder error: failed to parse header value");
     }
 }

@@ -3,6 +3,7 @@
 //! [`telemetry`], [`service`]). `docs/ARCHITECTURE.md` says how they fit together.
 
 pub mod broker;
+mod chain;
 pub mod clock;
 pub mod config;
 pub mod crypto;
@@ -17,6 +18,7 @@ pub mod service;
 pub mod task;
 pub mod telemetry;
 
+pub use chain::Chain;
 pub use clock::Clock;
 
 /// This machine's name: in statuses, in the broker's lists and in labels.

@@ -5,6 +5,10 @@ use std::io::{IsTerminal, stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
+/// lapin says as an error what is the normal end of a channel, and what concerns us comes back as an error of ours.
+/// `--log lapin=debug` lets it speak.
+const SILENT: &str = "lapin=off";
+
 /// How a program logs, for every program.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LogArgs {
@@ -19,9 +23,9 @@ pub struct LogArgs {
 impl LogArgs {
     /// Begins to log. A filter that can't be read is said and replaced by `info`.
     pub fn install(&self) {
-        let filter = EnvFilter::try_new(&self.log);
+        let filter = EnvFilter::try_new(format!("{SILENT},{}", self.log));
         let bad = filter.as_ref().err().map(ToString::to_string);
-        let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = filter.unwrap_or_else(|_| EnvFilter::new(format!("{SILENT},info")));
         let builder =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_timer(SystemTime);
         let installed = if self.log_json {

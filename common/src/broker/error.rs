@@ -11,7 +11,7 @@ use crate::queue::Queue;
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// A file of the secrets directory is not what it should be.
-    #[error("{}: expected {expected}: {source}", file.display())]
+    #[error("{}: expected {expected}", file.display())]
     Secret {
         /// Which file.
         file: PathBuf,
@@ -22,7 +22,7 @@ pub enum BrokerError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The broker did not let us in.
-    #[error("cannot connect to the broker at {address}: {source}")]
+    #[error("cannot connect to the broker at {address}")]
     Connect {
         /// Where.
         address: String,
@@ -39,7 +39,7 @@ pub enum BrokerError {
         limit: Duration,
     },
     /// The broker refused, or the connection ended.
-    #[error("{what}: {source}")]
+    #[error("could not {what}")]
     Refused {
         /// What was asked.
         what: String,

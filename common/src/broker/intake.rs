@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{StreamExt, stream};
 use lapin::message::Delivery;
@@ -13,7 +14,7 @@ use lapin::{Acker, BasicProperties, Channel, Consumer};
 
 use super::error::within;
 use super::message::buried;
-use super::{BrokerError, Headers, Outgoing, Publisher};
+use super::{BrokerError, Burial, Headers, Outgoing, Publisher};
 use crate::queue::{Priority, Queue, QueueNames};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -70,7 +71,9 @@ impl Intake {
     /// The next delivery; pending while there is none. After an error the intake is of no use.
     pub async fn next(&mut self) -> Result<Received, BrokerError> {
         match self.consumers.next().await {
-            Some((queue, Pushed::Delivery(it))) => Ok(Received::new(it, queue, self.queues.clone())),
+            Some((queue, Pushed::Delivery(it))) => {
+                Ok(Received::new(it, queue, self.queues.clone(), self.channel.clone()))
+            }
             Some((queue, Pushed::Error(it))) => Err(BrokerError::refused(format!("consume `{queue}`"), it)),
             Some((queue, Pushed::End)) => Err(BrokerError::ConsumerEnded(format!("`{queue}`"))),
             None => Err(BrokerError::ConsumerEnded("every queue of this slot".to_owned())),
@@ -94,20 +97,22 @@ pub struct Received {
     queues: QueueNames,
     headers: Headers,
     properties: BasicProperties,
-    body: Vec<u8>,
+    body: Bytes,
     acker: Acker,
+    /// lapin closes a channel with its last handle, and a delivery of a closed channel cannot be settled.
+    _channel: Channel,
 }
 
 impl Received {
-    pub(super) fn new(delivery: Delivery, queue: Queue, queues: QueueNames) -> Self {
+    pub(super) fn new(delivery: Delivery, queue: Queue, queues: QueueNames, channel: Channel) -> Self {
         let headers = Headers::read(&delivery.properties, &delivery.data);
         let Delivery { properties, data, acker, .. } = delivery;
-        Self { queue, queues, headers, properties, body: data, acker }
+        Self { queue, queues, headers, properties, body: data.into(), acker, _channel: channel }
     }
 
     /// What it says.
     #[must_use]
-    pub fn body(&self) -> &[u8] {
+    pub const fn body(&self) -> &Bytes {
         &self.body
     }
 
@@ -123,6 +128,12 @@ impl Received {
         self.queue
     }
 
+    /// How it came to be in `dead`, if it did.
+    #[must_use]
+    pub fn burial(&self) -> Option<Burial> {
+        Burial::read(&self.properties)
+    }
+
     /// It is done, and all that it led to is durable.
     pub async fn ack(self) -> Result<(), BrokerError> {
         let settled = self.acker.ack(BasicAckOptions::default()).await;
@@ -136,17 +147,17 @@ impl Received {
         self.settled(settled)
     }
 
-    /// It is tried again as the next attempt, behind those of its priority that wait already.
-    pub async fn retry(self, publisher: &Publisher) -> Result<(), BrokerError> {
+    /// It is tried again as the next attempt, after a pause that holds no slot and survives the broker's restart.
+    pub async fn retry(self, publisher: &Publisher, pause: Duration) -> Result<(), BrokerError> {
         let mut headers = self.headers.clone();
         headers.attempt = headers.attempt.next();
         let again = Outgoing {
             queue: self.queue,
-            body: self.body.clone().into(),
+            body: self.body.clone(),
             priority: self.properties.priority().map(Priority::from_wire),
             headers,
         };
-        publisher.publish(&again).await?;
+        publisher.publish_later(&again, pause).await?;
         self.ack().await
     }
 

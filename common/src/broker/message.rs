@@ -115,6 +115,24 @@ pub(super) fn buried(
     original.clone().with_delivery_mode(2).with_message_id(headers.id.to_string().into()).with_headers(table)
 }
 
+/// How a message came to be in `dead`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Burial {
+    /// Why.
+    pub reason: String,
+    /// The queue that it came from, by its name on the broker.
+    pub from: Option<String>,
+}
+
+impl Burial {
+    /// What [`buried`] wrote; none for messages that were put into `dead` by other means.
+    pub(super) fn read(properties: &BasicProperties) -> Option<Self> {
+        let table = properties.headers().as_ref()?.inner();
+        let text = |name: &str| table.get(name).and_then(as_text);
+        Some(Self { reason: text(REASON)?, from: text(ORIGIN) })
+    }
+}
+
 /// W3C Trace Context, level 1: one trace from the HTTP request to the final status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
@@ -166,9 +184,7 @@ impl fmt::Display for Trace {
 }
 
 fn new_id() -> TaskId {
-    // A UUID is within the grammar; the digest is only there so that nothing can panic.
-    let uuid = uuid::Uuid::now_v7().to_string();
-    TaskId::new(uuid.clone()).unwrap_or_else(|_| digest_id(uuid.as_bytes()))
+    uuid::Uuid::now_v7().into()
 }
 
 fn digest_id(body: &[u8]) -> TaskId {
@@ -255,9 +271,9 @@ mod tests {
         let original = message.properties(Clock::fixed(jiff::Timestamp::UNIX_EPOCH), "test");
         let buried = buried(&original, "public", &"x".repeat(5000), &message.headers);
         assert_eq!(Headers::read(&buried, b"{}"), message.headers);
-        let table = buried.headers().clone().unwrap();
-        assert_eq!(as_text(&table.inner()[REASON]).unwrap().len(), 1000);
-        assert_eq!(as_text(&table.inner()[ORIGIN]).unwrap(), "public");
+        let burial = Burial::read(&buried).unwrap();
+        assert_eq!((burial.reason.len(), burial.from.as_deref()), (1000, Some("public")));
+        assert_eq!(Burial::read(&original), None);
     }
 
     #[test]

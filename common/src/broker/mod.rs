@@ -18,7 +18,7 @@ pub use address::{Address, InvalidAddress};
 pub use connect::Broker;
 pub use error::BrokerError;
 pub use intake::{Intake, Received};
-pub use message::{Headers, Outgoing, Trace};
+pub use message::{Burial, Headers, Outgoing, Trace};
 pub use publisher::Publisher;
 pub use session::Session;
 pub use sessions::Sessions;

@@ -1,16 +1,17 @@
 //! Publishing: confirmed, persistent, `mandatory`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::ShortString;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 
 use super::error::within;
 use super::{BrokerError, Outgoing};
-use crate::clock::Clock;
 use crate::queue::QueueNames;
+use crate::{Chain, Clock};
 
 /// How long a confirm may take where the caller has no closer limit of its own.
 pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(30);
@@ -22,7 +23,7 @@ pub struct Publisher {
     queues: QueueNames,
     clock: Clock,
     app: &'static str,
-    broken: CancellationToken,
+    broken: Arc<watch::Sender<Option<String>>>,
 }
 
 impl Publisher {
@@ -34,13 +35,28 @@ impl Publisher {
     ) -> Result<Self, BrokerError> {
         let select = channel.confirm_select(ConfirmSelectOptions::default());
         within(CONFIRM_LIMIT, || "turn publisher confirms on".to_owned(), select).await?;
-        Ok(Self { channel, queues, clock, app, broken: CancellationToken::new() })
+        Ok(Self { channel, queues, clock, app, broken: Arc::default() })
     }
 
     /// Returns when the broker has the message: stored durably, in a queue that exists.
     pub async fn publish(&self, message: &Outgoing) -> Result<(), BrokerError> {
         let properties = message.properties(self.clock, self.app);
         self.send(self.queues.of(message.queue), &message.body, properties).await
+    }
+
+    /// Publishes what is to come into its queue after a pause. It waits in a queue of its own, without a consumer, whose messages
+    /// expire into the queue that they are for; the broker deletes it some time after the last one has left.
+    pub async fn publish_later(&self, message: &Outgoing, pause: Duration) -> Result<(), BrokerError> {
+        let queue = self.queues.of(message.queue);
+        let millis = u32::try_from(pause.as_millis()).unwrap_or(u32::MAX);
+        let waiting = format!("retry.{queue}.{millis}");
+        let declare = self.channel.queue_declare(
+            waiting.as_str().into(),
+            QueueDeclareOptions::durable(),
+            waiting_room(queue, millis),
+        );
+        within(CONFIRM_LIMIT, || format!("declare the queue `{waiting}`"), declare).await?;
+        self.send(&waiting, &message.body, message.properties(self.clock, self.app)).await
     }
 
     pub(super) async fn send(
@@ -50,8 +66,10 @@ impl Publisher {
         properties: BasicProperties,
     ) -> Result<(), BrokerError> {
         let sent = self.confirmed(queue, body, properties).await;
-        if matches!(sent, Err(BrokerError::Refused { .. } | BrokerError::Silent { .. })) {
-            self.broken.cancel();
+        if let Err(error) = &sent {
+            // The first error is kept: those that follow come of it.
+            self.broken
+                .send_if_modified(|it| it.is_none().then(|| *it = Some(Chain(error).to_string())).is_some());
         }
         sent
     }
@@ -74,8 +92,21 @@ impl Publisher {
         }
     }
 
-    /// Returns when the channel is known to be of no use any more.
-    pub async fn broken(&self) {
-        self.broken.cancelled().await;
+    /// Returns when a message could not be published: the session is of no use any more. (Even where only a queue was missing,
+    /// as the next session declares it.)
+    pub async fn broken(&self) -> BrokerError {
+        let mut broken = self.broken.subscribe();
+        let reason = broken.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
+        BrokerError::Lost(reason.unwrap_or_default())
     }
+}
+
+/// `x-expires` is longer than `x-message-ttl`, so no message goes with its queue.
+fn waiting_room(queue: &str, millis: u32) -> FieldTable {
+    let mut table = FieldTable::default();
+    table.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis.into()));
+    table.insert("x-expires".into(), AMQPValue::LongLongInt(i64::from(millis) + 600_000));
+    table.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
+    table.insert("x-dead-letter-routing-key".into(), AMQPValue::LongString(queue.into()));
+    table
 }

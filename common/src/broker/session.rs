@@ -12,8 +12,8 @@ use tokio::sync::Mutex;
 
 use super::error::within;
 use super::{BrokerError, Intake, Publisher, Received};
-use crate::clock::Clock;
 use crate::queue::{Queue, QueueArguments, QueueNames};
+use crate::{Chain, Clock};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -94,7 +94,7 @@ impl Session {
         let name = self.queues.of(queue);
         let get = channel.basic_get(name.into(), BasicGetOptions::default());
         let got = within(LIMIT, || format!("take from `{name}`"), get).await?;
-        Ok(got.map(|it| Received::new(it.delivery, queue, self.queues.clone())))
+        Ok(got.map(|it| Received::new(it.delivery, queue, self.queues.clone(), channel)))
     }
 
     /// Shows the messages of a queue in their order, at most those that are there now, and puts each back to where it was by
@@ -107,7 +107,7 @@ impl Session {
         while seen < count {
             let get = channel.basic_get(name.into(), BasicGetOptions::default());
             let Some(got) = within(LIMIT, || format!("look into `{name}`"), get).await? else { break };
-            see(&Received::new(got.delivery, queue, self.queues.clone()));
+            see(&Received::new(got.delivery, queue, self.queues.clone(), channel.clone()));
             seen += 1;
         }
         let closed = channel.close(200, "seen".into());
@@ -120,7 +120,7 @@ impl Session {
         let mut events = self.events.lock().await;
         while let Some(event) = events.next().await {
             match event {
-                Event::Error(error) => return BrokerError::Lost(error.to_string()),
+                Event::Error(error) => return BrokerError::Lost(Chain(&error).to_string()),
                 Event::ConnectionBlocked(reason) => {
                     tracing::warn!(broker.alarm = reason, "the broker takes no messages for now");
                 }
@@ -135,7 +135,7 @@ impl Session {
     pub async fn close(self) {
         let closed = self.connection.close(200, "done".into());
         if let Err(error) = within(LIMIT, || "close the connection".to_owned(), closed).await {
-            tracing::debug!(%error, "the connection did not close in good order");
+            tracing::debug!(error = %Chain(&error), "the connection did not close in good order");
         }
     }
 }

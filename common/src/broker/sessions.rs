@@ -6,6 +6,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
 use super::{Broker, BrokerError, Session};
+use crate::Chain;
 
 /// The first pause between two connects; each further one is twice as long, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -47,6 +48,11 @@ impl Sessions {
         stop.run_until_cancelled(self.connect()).await
     }
 
+    /// Returns when it is time to stop.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
     async fn connect(&mut self) -> Session {
         loop {
             if let Some(pause) = self.pause.take() {
@@ -74,7 +80,7 @@ impl Sessions {
     fn rest(&mut self, error: &BrokerError, what: &str) {
         let pause = self.backoff.next().unwrap_or(LAST_PAUSE);
         self.pause = Some(pause);
-        tracing::warn!(%error, role = self.role, retry_ms = pause.as_millis(), "{what}");
+        tracing::warn!(error = %Chain(error), role = self.role, retry_ms = pause.as_millis(), "{what}");
     }
 }
 

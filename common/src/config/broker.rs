@@ -38,21 +38,29 @@ impl BrokerArgs {
         let broker = Broker {
             address: address?,
             vhost: table.text("vhost").unwrap_or_else(|| "/".to_owned()),
-            secrets: self.secrets_dir(reader, &table),
+            secrets: self.secrets_dir(reader),
             server_name: server_name(&table),
             queues: queue_names(&table),
             clock,
         };
-        // Known here whoever looks at it.
-        table.value("amqp");
+        // Known here, whoever looks at them.
+        for known in ["amqp", "secrets-dir"] {
+            table.value(known);
+        }
         table.done();
         self.complain_about_missing_secrets(reader, &broker);
         Some(broker)
     }
 
-    fn secrets_dir(&self, reader: &Reader, table: &Table<'_>) -> PathBuf {
-        let configured = table.path("secrets-dir");
-        self.secrets_dir.clone().or(configured).unwrap_or_else(|| secrets_dir(reader))
+    /// The option, else the file, else the folder of the wire facts: `/run/secrets/webhook`, else the same under
+    /// `$XDG_RUNTIME_DIR`.
+    #[must_use]
+    pub fn secrets_dir(&self, reader: &Reader) -> PathBuf {
+        let configured = reader.table("broker").path("secrets-dir");
+        let runtime = || reader.environment.runtime_dir.as_ref().map(|it| it.join("secrets/webhook"));
+        let system = PathBuf::from(SECRETS_DIR);
+        let usual = || if system.is_dir() { system.clone() } else { runtime().unwrap_or(system) };
+        self.secrets_dir.clone().or(configured).unwrap_or_else(usual)
     }
 
     fn complain_about_missing_secrets(&self, reader: &Reader, broker: &Broker) {
@@ -71,14 +79,6 @@ impl BrokerArgs {
             }
         }
     }
-}
-
-/// The folder of the wire facts: `/run/secrets/webhook`, else the same under `$XDG_RUNTIME_DIR`.
-#[must_use]
-pub fn secrets_dir(reader: &Reader) -> PathBuf {
-    let runtime = reader.environment.runtime_dir.as_ref().map(|it| it.join("secrets/webhook"));
-    let system = PathBuf::from(SECRETS_DIR);
-    if system.is_dir() { system } else { runtime.unwrap_or(system) }
 }
 
 fn server_name(table: &Table<'_>) -> Option<ServerName<'static>> {

@@ -6,12 +6,16 @@
 
 mod broker;
 mod environment;
+mod forge;
+mod logs;
 mod problem;
 mod reader;
 mod source;
 
-pub use broker::{BrokerArgs, secrets_dir};
+pub use broker::BrokerArgs;
 pub use environment::Environment;
+pub use forge::Forges;
+pub use logs::logs;
 pub use problem::{ConfigError, Problem};
 pub use reader::{Reader, Table};
 pub use source::Source;

@@ -63,6 +63,12 @@ impl Reader {
         self.source.file.as_deref().and_then(Path::parent).map_or_else(|| text.into(), |it| it.join(text))
     }
 
+    /// Everything that is wrong.
+    #[must_use]
+    pub fn into_problems(self) -> ConfigError {
+        ConfigError(self.problems.into_inner())
+    }
+
     /// What was read, or everything that is wrong.
     pub fn finish<T>(self, read: T) -> Result<T, ConfigError> {
         let problems = self.problems.into_inner();

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::id::{EventName, InvalidId};
-pub use payload::{Action, Event, PullRequestEvent, StatusEvent};
+pub use payload::{Action, Event, PullRequestEvent, Repository, StatusEvent, is_direct_trigger};
 
 /// An item of the queue `webhook`: `{"event": "<X-GitHub-Event>", "request": <payload as received>}`.
 #[derive(Clone, Debug)]
@@ -27,13 +27,13 @@ pub struct Envelope<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidEvent {
     /// Not the object that the wire facts describe.
-    #[error("not an event envelope `{{\"event\": …, \"request\": …}}`: {0}")]
+    #[error("not an event envelope `{{\"event\": …, \"request\": …}}`")]
     Envelope(#[source] serde_json::Error),
     /// The event's name is none.
     #[error(transparent)]
     Name(#[from] InvalidId),
     /// A payload that lacks what its event always has.
-    #[error("{event} payload: {source}")]
+    #[error("{event} payload")]
     Payload {
         /// The event's name.
         event: EventName,

@@ -102,6 +102,6 @@ impl StatusEvent {
 
 /// The one place that knows how a status asks for a run (wire facts, section 3, "webhook").
 #[must_use]
-fn is_direct_trigger(state: StatusState, description: Option<&str>) -> bool {
+pub fn is_direct_trigger(state: StatusState, description: Option<&str>) -> bool {
     state == StatusState::Pending && description.is_some_and(|it| it.trim_end().ends_with("(direct trigger)"))
 }

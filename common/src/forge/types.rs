@@ -31,7 +31,8 @@ impl StatusState {
 pub struct Status {
     /// What it is filed under.
     pub context: String,
-    /// How it stands.
+    /// How it stands (`status` is Gitea's word).
+    #[serde(alias = "status")]
     pub state: StatusState,
     /// In words.
     pub description: Option<String>,
@@ -46,11 +47,45 @@ pub struct NewStatus {
     pub context: Context,
     /// How it stands.
     pub state: StatusState,
-    /// In words, at most 140 characters ([`NewStatus::description`] cuts).
+    /// In words, at most 140 characters ([`NewStatus::new`] cuts).
     pub description: String,
     /// The log, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_url: Option<String>,
+}
+
+impl NewStatus {
+    /// The longest description that GitHub takes (else 422), in characters.
+    pub const MAX_DESCRIPTION: usize = 140;
+
+    /// Without a log; a description that is too long is cut at a word and ends in `…`.
+    #[must_use]
+    pub fn new(context: Context, state: StatusState, description: &str) -> Self {
+        Self { context, state, description: cut(description, Self::MAX_DESCRIPTION), target_url: None }
+    }
+
+    /// With a link to the log.
+    #[must_use]
+    pub fn with_target_url(self, url: impl Into<String>) -> Self {
+        Self { target_url: Some(url.into()), ..self }
+    }
+}
+
+/// The first `limit` characters at most, the last of them `…` if there were more. Cuts after a word, unless that
+/// would take away half of what may stay.
+fn cut(text: &str, limit: usize) -> String {
+    let Some((room, _)) = text.char_indices().nth(limit.saturating_sub(1)) else { return text.to_owned() };
+    let (head, rest) = text.split_at(room);
+    if rest.chars().nth(1).is_none() {
+        return text.to_owned();
+    }
+    let word = if rest.starts_with(char::is_whitespace) {
+        Some(head.len())
+    } else {
+        head.rfind(char::is_whitespace)
+    };
+    let end = word.filter(|it| *it >= room / 2).unwrap_or(room);
+    format!("{}…", head.get(..end).unwrap_or(head).trim_end())
 }
 
 /// A pull request.
@@ -137,7 +172,9 @@ pub struct Repo {
     pub default_branch: BranchName,
 }
 
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+pub(super) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
@@ -156,6 +193,32 @@ mod tests {
             assert_eq!(serde_json::to_string(&state).unwrap(), wire);
             assert_eq!(serde_json::from_str::<StatusState>(wire).unwrap(), state);
         }
+    }
+
+    #[test]
+    fn a_description_is_cut_at_a_word() {
+        let word = "x".repeat(69);
+        let fits = format!("{word} {word}y");
+        for (text, cut) in [
+            ("Success", "Success".to_owned()),
+            (fits.as_str(), fits.clone()),
+            (&format!("{fits}z"), format!("{word}…")),
+            (&format!("{word} {word} z"), format!("{word} {word}…")),
+            (&"é".repeat(141), format!("{}…", "é".repeat(139))),
+            (&format!("a {}", "é".repeat(200)), format!("a {}…", "é".repeat(137))),
+            (&"\u{1F6A2}".repeat(140), "\u{1F6A2}".repeat(140)),
+        ] {
+            let status = NewStatus::new(Context::new("c").unwrap(), StatusState::Success, text);
+            assert_eq!(status.description, cut);
+            assert!(status.description.chars().count() <= NewStatus::MAX_DESCRIPTION);
+        }
+    }
+
+    #[test]
+    fn a_status_of_gitea_is_read() {
+        let status: Status =
+            serde_json::from_str(r#"{"context": "c", "status": "pending", "description": null}"#).unwrap();
+        assert_eq!(status.state, StatusState::Pending);
     }
 
     #[test]

@@ -1,1 +1,38 @@
-//! logs
+//! Where the logs of jobs go, and how they get there while the job runs (wire facts, "Log directory").
+//!
+//! [`Destination::open`] gives a [`Log`]. What is written to it runs through a fixed amount of memory into a
+//! spool file, and from there, a block at a time, into chunks that a reader can follow:
+//!
+//! ```text
+//! Log::write, copy_from ─▶ Writer: decoder ─▶ block (≤ 1 MB) ─▶ Spool ─▶ Store: log.<start>-<end>, log.chunks
+//! Log::attach ────────────────────────────────────────────────────────▶ Store: attachments
+//! Log::finish ──────────────────────────────────────── whole Spool ───▶ Store: log, index.html; chunks go away
+//! ```
+//!
+//! `Chunks` decides which chunk is written when and does no I/O; [`Store`] is the one place that knows what a
+//! destination is. Whatever step a process dies at, what it has sent so far can be read.
+
+mod chunks;
+mod content_type;
+mod destination;
+mod error;
+mod index;
+mod local;
+mod log;
+mod name;
+mod spool;
+mod store;
+mod utf8;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use chunks::Span;
+pub use content_type::content_type;
+pub use destination::{DEFAULT_FLUSH_AFTER, Destination};
+pub use error::LogError;
+pub use local::LocalStore;
+pub use log::Log;
+pub use name::{AttachmentName, Folder, InvalidName, ObjectName, Own};
+pub use store::Store;

@@ -1,0 +1,179 @@
+//! What the fleet asks of a forge, and tells it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::answer::Answer;
+use super::error::ForgeError;
+use super::exchange::{Api, RAW, Read};
+use super::pages::{CombinedStatus, More, Statuses};
+use super::settings::{ForgeSettings, Limits, Writes};
+use super::tip::tip;
+use super::types::{NewStatus, Pull, Repo, Status};
+use crate::id::{BranchName, CommitSha, ForgeName, PullNumber, RepoName};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
+/// The largest file that is read, in bytes; GitHub's contents route ends at 1 MB as well.
+const FILE_LENGTH: usize = 1024 * 1024;
+/// The most that GitHub gives on a page.
+const PER_PAGE: &str = "100";
+/// A commit with more than 5000 contexts is not a commit but a mistake.
+const MAX_PAGES: usize = 50;
+
+/// An issue to open: the fields as the forge wants them (`title`, `body`, `labels`, …).
+pub type Issue = Map<String, Value>;
+
+/// A forge with a credential. Clones share their connections.
+#[derive(Clone)]
+pub struct Forge(Arc<Inner>);
+
+struct Inner {
+    settings: ForgeSettings,
+    api: Api,
+}
+
+impl fmt::Debug for Forge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { settings, api } = &*self.0;
+        f.debug_struct("Forge").field("name", &settings.name).field("api", &api.url().as_str()).finish()
+    }
+}
+
+impl Forge {
+    /// Opens no connection. Fails on an address or a token that can't be used, a CA that is none, or a machine without any
+    /// certificate authorities.
+    pub fn new(settings: ForgeSettings) -> Result<Self, ForgeError> {
+        Self::with_limits(settings, Limits::default())
+    }
+
+    /// With bounds of one's own.
+    pub fn with_limits(settings: ForgeSettings, limits: Limits) -> Result<Self, ForgeError> {
+        let api = Api::new(&settings, limits)?;
+        Ok(Self(Arc::new(Inner { settings, api })))
+    }
+
+    /// What the configuration calls it.
+    #[must_use]
+    pub fn name(&self) -> &ForgeName {
+        &self.0.settings.name
+    }
+
+    /// Where `git clone` finds a repository.
+    #[must_use]
+    pub fn clone_url(&self, repo: &RepoName) -> String {
+        format!("{}/{repo}", self.0.settings.clone_url.as_str().trim_end_matches('/'))
+    }
+
+    /// A pull request as it is now.
+    pub async fn pull(&self, repo: &RepoName, number: PullNumber) -> Result<Pull, ForgeError> {
+        self.get(vec!["repos", repo.owner(), repo.name(), "pulls", &number.to_string()]).await
+    }
+
+    /// A repository.
+    pub async fn repo(&self, repo: &RepoName) -> Result<Repo, ForgeError> {
+        self.get(vec!["repos", repo.owner(), repo.name()]).await
+    }
+
+    /// The newest status of each context of a commit, in the forge's order.
+    pub async fn statuses(&self, repo: &RepoName, sha: &CommitSha) -> Result<Vec<Status>, ForgeError> {
+        let path = vec!["repos", repo.owner(), repo.name(), "commits", sha.as_str(), "status"];
+        let mut read = self.json(path);
+        let mut statuses = Statuses::default();
+        for page in 1..=MAX_PAGES {
+            read.query = vec![("per_page", PER_PAGE.to_owned()), ("page", page.to_string())];
+            let answer = self.0.api.read(&read).await?;
+            let combined: CombinedStatus = answer.json()?;
+            if statuses.add(combined, &answer.headers) == More::No {
+                return Ok(statuses.into_vec());
+            }
+            if page == MAX_PAGES {
+                return Err(answer.unexpected(format!("more than {MAX_PAGES} pages of statuses")));
+            }
+        }
+        Ok(statuses.into_vec())
+    }
+
+    /// A file at a commit; none if the commit has no such file. More than 1 MiB is an error.
+    pub async fn file(
+        &self,
+        repo: &RepoName,
+        path: &str,
+        at: &CommitSha,
+    ) -> Result<Option<Vec<u8>>, ForgeError> {
+        // No tree of git has such a name, and an address would lose it.
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Ok(None);
+        }
+        let place = ["repos", repo.owner(), repo.name(), "contents"].into_iter().chain(path.split('/'));
+        let query = vec![("ref", at.as_str().to_owned())];
+        let read = Read { path: place.collect(), query, accept: RAW, limit: FILE_LENGTH };
+        match self.0.api.read(&read).await {
+            Ok(answer) if is_json(&answer) => {
+                Err(answer.unexpected("expected a file's bytes, got JSON".to_owned()))
+            }
+            Ok(answer) => Ok(Some(answer.body)),
+            Err(ForgeError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The newest commit of a branch.
+    ///
+    /// Asks `branches/NAME`, which is in the description of GitHub's API and which Forgejo and Gitea have too
+    /// (`git/refs/heads/NAME` has left it, and answers with whatever branches begin with the name).
+    pub async fn tip(&self, repo: &RepoName, branch: &BranchName) -> Result<CommitSha, ForgeError> {
+        let path = vec!["repos", repo.owner(), repo.name(), "branches", branch.as_str()];
+        let answer = self.0.api.read(&self.json(path)).await?;
+        tip(&answer.json()?).map_err(|problem| answer.unexpected(problem))
+    }
+
+    /// Gives a commit a status. Doing it twice does no harm: the newest of a context counts.
+    pub async fn post_status(
+        &self,
+        repo: &RepoName,
+        sha: &CommitSha,
+        status: &NewStatus,
+    ) -> Result<(), ForgeError> {
+        if self.0.settings.writes == Writes::Say {
+            let NewStatus { context, state, description, target_url } = status;
+            tracing::info!(forge = %self.name(), %repo, %sha, %context, ?state, description, target_url, "would post a status");
+            return Ok(());
+        }
+        let path = ["repos", repo.owner(), repo.name(), "statuses", sha.as_str()];
+        self.0.api.post(&path, status).await.map(drop)
+    }
+
+    /// Opens an issue and gives its number; none where nothing is written ([`Writes::Say`]). Doing it twice opens two.
+    pub async fn open_issue(&self, repo: &RepoName, issue: &Issue) -> Result<Option<u64>, ForgeError> {
+        #[derive(Deserialize)]
+        struct Opened {
+            number: u64,
+        }
+        if self.0.settings.writes == Writes::Say {
+            let title = issue.get("title").and_then(Value::as_str);
+            tracing::info!(forge = %self.name(), %repo, title, "would open an issue");
+            return Ok(None);
+        }
+        let answer = self.0.api.post(&["repos", repo.owner(), repo.name(), "issues"], issue).await?;
+        answer.json().map(|Opened { number }| Some(number))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: Vec<&str>) -> Result<T, ForgeError> {
+        self.0.api.read(&self.json(path)).await?.json()
+    }
+
+    fn json<'a>(&self, path: Vec<&'a str>) -> Read<'a> {
+        Read { path, query: Vec::new(), accept: JSON, limit: self.0.api.limits().answer }
+    }
+}
+
+/// A folder comes as a list of its files, and a forge that does not know the raw form answers in JSON.
+fn is_json(answer: &Answer) -> bool {
+    let kind = answer.headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    kind.is_some_and(|it| it.split(';').next().unwrap_or_default().trim() == "application/json")
+}

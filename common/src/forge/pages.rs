@@ -1,0 +1,107 @@
+//! Answers that come in pages.
+
+use std::collections::HashSet;
+
+use reqwest::header::{HeaderMap, LINK};
+use serde::Deserialize;
+
+use super::types::{Status, null_is_default};
+
+/// A page of a commit's combined status.
+#[derive(Debug, Deserialize)]
+pub(super) struct CombinedStatus {
+    #[serde(default, deserialize_with = "null_is_default")]
+    statuses: Vec<Status>,
+    #[serde(default)]
+    total_count: usize,
+}
+
+/// Whether there is another page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    Yes,
+    No,
+}
+
+/// The pages so far: the first status of a context counts, and their order is kept.
+#[derive(Debug, Default)]
+pub(super) struct Statuses {
+    found: Vec<Status>,
+    contexts: HashSet<String>,
+    received: usize,
+}
+
+impl Statuses {
+    /// Adds a page. There is another if the `Link` header says so, or (some forges have none) if not all of
+    /// `total_count` have come; an empty page is the last in any case.
+    pub(super) fn add(&mut self, page: CombinedStatus, headers: &HeaderMap) -> More {
+        let CombinedStatus { statuses, total_count } = page;
+        let empty = statuses.is_empty();
+        self.received += statuses.len();
+        for status in statuses {
+            if self.contexts.insert(status.context.clone()) {
+                self.found.push(status);
+            }
+        }
+        if !empty && (has_next(headers) || self.received < total_count) { More::Yes } else { More::No }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Status> {
+        self.found
+    }
+}
+
+/// Whether a `Link` header (RFC 8288) names a next page: `<https://…?page=2>; rel="next", <…>; rel="last"`.
+fn has_next(headers: &HeaderMap) -> bool {
+    let links = headers.get_all(LINK).into_iter().filter_map(|it| it.to_str().ok());
+    links.flat_map(|it| it.split(',')).any(|link| {
+        let mut parameters = link.split(';').skip(1).map(str::trim);
+        parameters.any(|it| it.strip_prefix("rel=").is_some_and(|rel| rel.trim_matches('"') == "next"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn page(contexts: &[&str], total: usize) -> CombinedStatus {
+        let statuses: Vec<_> = contexts.iter().map(|it| json!({"context": it, "state": "pending"})).collect();
+        serde_json::from_value(json!({"statuses": statuses, "total_count": total})).unwrap()
+    }
+
+    fn link(text: &str) -> HeaderMap {
+        HeaderMap::from_iter([(LINK, text.parse().unwrap())])
+    }
+
+    #[test]
+    fn the_first_of_a_context_counts() {
+        let mut statuses = Statuses::default();
+        let next = link(r#"<https://x/?per_page=100&page=2>; rel="next", <https://x/?page=9>; rel="last""#);
+        assert_eq!(statuses.add(page(&["b", "a"], 3), &next), More::Yes);
+        let last = link(r#"<https://x/?page=1>; rel="prev""#);
+        assert_eq!(statuses.add(page(&["a", "c"], 3), &last), More::No);
+        let contexts: Vec<_> = statuses.into_vec().into_iter().map(|it| it.context).collect();
+        assert_eq!(contexts, ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn a_count_will_do_where_there_is_no_link() {
+        let mut statuses = Statuses::default();
+        assert_eq!(statuses.add(page(&["a"], 2), &HeaderMap::new()), More::Yes);
+        assert_eq!(statuses.add(page(&["b"], 2), &HeaderMap::new()), More::No);
+    }
+
+    #[test]
+    fn an_empty_page_is_the_last() {
+        let wrong = link(r#"<https://x/?page=2>; rel="next""#);
+        assert_eq!(Statuses::default().add(page(&[], 7), &wrong), More::No);
+    }
+
+    #[test]
+    fn no_status_at_all_is_null_to_some() {
+        let page: CombinedStatus = serde_json::from_str(r#"{"state": "", "statuses": null}"#).unwrap();
+        assert_eq!(Statuses::default().add(page, &HeaderMap::new()), More::No);
+    }
+}

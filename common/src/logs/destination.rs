@@ -1,0 +1,53 @@
+//! Where logs go, and how.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::chunks::Chunks;
+use super::error::LogError;
+use super::log::Log;
+use super::name::{Folder, Own};
+use super::spool::Spool;
+use super::store::Store;
+use super::writer::Writer;
+use crate::id::Slug;
+
+/// The page that people open. It holds its script and style and needs no other host;
+/// `Content-Security-Policy` has to allow inline ones.
+const PAGE: &str = include_str!("log.html");
+
+/// How long a byte waits for others before it is sent. The old system waits 30 s, too long for a person who
+/// waits.
+pub const DEFAULT_FLUSH_AFTER: Duration = Duration::from_secs(1);
+
+/// The settings of `logs`.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// Where the objects are kept.
+    pub store: Store,
+    /// A folder for one nameless file per running job, of the size of its log: on a disk, not in memory. It
+    /// is made when it isn't there.
+    pub spool: PathBuf,
+    /// A block is sent this long after its first byte, if it isn't full (1,000,000 bytes) before.
+    pub flush_after: Duration,
+}
+
+impl Destination {
+    /// Begins a log: what a former attempt left in the folder of `slug` is removed, and the page shows that
+    /// this one runs. Its address may be told to people from now on.
+    ///
+    /// The list of chunks is there from the first moment on: without one, the page would take the log for
+    /// ended.
+    pub async fn open(&self, slug: &Slug) -> Result<Log, LogError> {
+        let folder = Folder::from(slug);
+        let spool = Spool::create(&self.spool).await?;
+        let empty = Bytes::from(Chunks::default().list());
+        self.store.put(&folder.own(Own::List), empty).await?;
+        self.store.clear(&folder).await?;
+        self.store.put(&folder.own(Own::Page), Bytes::from_static(PAGE.as_bytes())).await?;
+        let writer = Writer::new(self.store.clone(), folder.clone(), spool, self.flush_after);
+        Ok(Log::start(self.store.clone(), folder, writer))
+    }
+}

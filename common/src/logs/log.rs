@@ -1,0 +1,122 @@
+//! One log, while its job runs.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::error::LogError;
+use super::index::index;
+use super::name::{AttachmentName, Folder, Own};
+use super::store::Store;
+use super::writer::{Message, Writer, Written};
+
+/// What is handed to the writer at a time. With [`QUEUED`] of them and a block, a log takes less than 2.5 MB
+/// of memory.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// How many pieces may wait for the writer before the caller waits too.
+const QUEUED: usize = 8;
+
+/// The log of a job that runs. Dropped without [`Log::finish`], it stays as it is: all that was written can
+/// be read, and the page goes on waiting for more, until a next attempt opens the same slug.
+#[derive(Debug)]
+pub struct Log {
+    store: Store,
+    folder: Folder,
+    inbox: mpsc::Sender<Message>,
+    /// None when the result of the writer was already handed out.
+    writer: Option<JoinHandle<Result<Written, LogError>>>,
+    /// Sizes in bytes. The caller limits how many there are.
+    attachments: BTreeMap<AttachmentName, u64>,
+}
+
+impl Log {
+    pub(super) fn start(store: Store, folder: Folder, writer: Writer) -> Self {
+        let (inbox, messages) = mpsc::channel(QUEUED);
+        let writer = Some(tokio::spawn(writer.run(messages)));
+        Self { store, folder, inbox, writer, attachments: BTreeMap::new() }
+    }
+
+    /// The page that people open.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.store.url(&self.folder.own(Own::Page))
+    }
+
+    /// Adds to the log. Waits while the destination is slower than the job.
+    pub async fn write(&mut self, text: impl AsRef<[u8]>) -> Result<(), LogError> {
+        for piece in text.as_ref().chunks(PIECE_BYTES) {
+            self.tell(Message::Text(Bytes::copy_from_slice(piece))).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds all that `output` has, to its end. Dropping the future loses nothing: what was read from `output`
+    /// is in the log.
+    pub async fn copy_from(&mut self, mut output: impl AsyncRead + Unpin) -> Result<(), LogError> {
+        loop {
+            let Ok(place) = self.inbox.reserve().await else { return Err(self.failure().await) };
+            let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+            if output.read_buf(&mut piece).await.map_err(LogError::read("the output of the job"))? == 0 {
+                return Ok(());
+            }
+            place.send(Message::Text(piece.freeze()));
+        }
+    }
+
+    /// Puts a file beside the log, in the place of a former one of that name, and returns its size in bytes.
+    /// One that fails midway is not there at all, and the log can go on without it.
+    pub async fn attach(
+        &mut self,
+        name: &AttachmentName,
+        content: impl AsyncRead + Unpin,
+    ) -> Result<u64, LogError> {
+        let bytes = self.store.put_stream(&self.folder.attachment(name), content).await?;
+        self.attachments.insert(name.clone(), bytes);
+        Ok(bytes)
+    }
+
+    /// Ends the log. When this returns, the whole log, its index and the attachments are durable. Readers are
+    /// told last: should this stop midway, they still have the chunks.
+    pub async fn finish(mut self) -> Result<(), LogError> {
+        self.tell(Message::End).await?;
+        let written = self.result().await?;
+        self.store.put_section(&self.folder.own(Own::Whole), written.spool.whole()).await?;
+        let page = index(&self.folder, written.spool.bytes(), &self.attachments);
+        self.store.put(&self.folder.own(Own::Index), Bytes::from(page)).await?;
+        self.sync_all().await?;
+        for span in written.chunks.spans() {
+            self.store.delete(&self.folder.own(Own::Chunk(span))).await?;
+        }
+        self.store.delete(&self.folder.own(Own::List)).await?;
+        self.store.sync(vec![self.folder.own(Own::Whole)]).await
+    }
+
+    async fn sync_all(&self) -> Result<(), LogError> {
+        let own = [Own::Page, Own::Whole, Own::Index].map(|it| self.folder.own(it));
+        let attached = self.attachments.keys().map(|it| self.folder.attachment(it));
+        self.store.sync(own.into_iter().chain(attached).collect()).await
+    }
+
+    async fn tell(&mut self, message: Message) -> Result<(), LogError> {
+        match self.inbox.send(message).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.failure().await),
+        }
+    }
+
+    /// Why the writer doesn't listen any more; the reason is told once.
+    async fn failure(&mut self) -> LogError {
+        self.result().await.err().unwrap_or(LogError::GivenUp)
+    }
+
+    async fn result(&mut self) -> Result<Written, LogError> {
+        match self.writer.take() {
+            Some(writer) => writer.await.unwrap_or(Err(LogError::GivenUp)),
+            None => Err(LogError::GivenUp),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Where the objects of logs are kept.
+
+use bytes::Bytes;
+use tokio::io::AsyncRead;
+
+use super::error::LogError;
+use super::local::LocalStore;
+use super::name::{Folder, ObjectName};
+use super::spool::Section;
+
+/// A place for objects. Putting one replaces it as a whole: a reader finds the old or the new one, never a
+/// part.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// A directory of this machine.
+    Local(LocalStore),
+}
+
+impl Store {
+    /// Where people find the object.
+    #[must_use]
+    pub fn url(&self, name: &ObjectName) -> String {
+        match self {
+            Self::Local(local) => local.url(name),
+        }
+    }
+
+    /// Puts a small object.
+    pub(super) async fn put(&self, name: &ObjectName, content: Bytes) -> Result<(), LogError> {
+        match self {
+            Self::Local(local) => local.put(name, content).await,
+        }
+    }
+
+    /// Puts a part of a spool, of any size, in bounded memory.
+    pub(super) async fn put_section(&self, name: &ObjectName, content: Section) -> Result<(), LogError> {
+        match self {
+            Self::Local(local) => local.put_section(name, content).await,
+        }
+    }
+
+    /// Puts what `content` has to its end, in bounded memory, and returns how many bytes that is.
+    pub(super) async fn put_stream(
+        &self,
+        name: &ObjectName,
+        content: impl AsyncRead + Unpin,
+    ) -> Result<u64, LogError> {
+        match self {
+            Self::Local(local) => local.put_stream(name, content).await,
+        }
+    }
+
+    /// Deletes an object; it's fine if there is none.
+    pub(super) async fn delete(&self, name: &ObjectName) -> Result<(), LogError> {
+        match self {
+            Self::Local(local) => local.delete(name).await,
+        }
+    }
+
+    /// Deletes what a former attempt left in a log's folder, but for the page and the list of chunks, which
+    /// are about to be replaced. Logs in folders below are left alone, and so is everything in a folder that
+    /// holds no log.
+    pub(super) async fn clear(&self, folder: &Folder) -> Result<(), LogError> {
+        match self {
+            Self::Local(local) => local.clear(folder).await,
+        }
+    }
+
+    /// Returns when these objects, and what was put or deleted beside them, outlast a power cut.
+    pub(super) async fn sync(&self, names: Vec<ObjectName>) -> Result<(), LogError> {
+        match self {
+            Self::Local(local) => local.sync(names).await,
+        }
+    }
+}

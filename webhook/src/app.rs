@@ -1,0 +1,68 @@
+//! The parts of the process.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use common::broker::{Broker, Sessions};
+use common::lifecycle::{Exit, Lifecycle, Part};
+use common::service::{self, Readiness};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::Budget;
+use crate::metrics::Metrics;
+use crate::outlet::outlet;
+use crate::receive::{Receiver, receive};
+use crate::settings::WebhookSettings;
+use crate::signature::Keys;
+
+/// Receives events until the process is asked to end; then requests that have begun are answered first.
+pub async fn run(broker: Broker, settings: WebhookSettings) -> Exit {
+    let (lifecycle, front, back) = match open(&settings).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::error!(error, "cannot begin");
+            return Exit::Usage;
+        }
+    };
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let readiness = Readiness::default();
+    let (keeper, outlet) = outlet(readiness.clone());
+    let receiver = Receiver {
+        keys: Keys::new(&settings.secrets, settings.sha1),
+        budget: Budget::default(),
+        outlet,
+        confirm: settings.confirm,
+        metrics,
+    };
+    let router = Router::new().route("/", post(receive)).with_state(Arc::new(receiver));
+    // The connection outlives the last request that needs it.
+    let answered = CancellationToken::new();
+    let receiving = async {
+        service::serve(front, router, lifecycle.stopping()).await;
+        answered.cancel();
+    };
+    let operators = service::operator_endpoints(registry, readiness);
+    lifecycle
+        .run([
+            Part::new("receiver", receiving),
+            Part::new("broker", keeper.keep(Sessions::new(broker, "webhook", answered.clone()))),
+            Part::new("operator endpoints", service::serve(back, operators, lifecycle.stopping())),
+        ])
+        .await
+}
+
+async fn open(settings: &WebhookSettings) -> Result<(Lifecycle, TcpListener, TcpListener), String> {
+    let lifecycle = Lifecycle::install().map_err(|it| format!("cannot listen to signals: {it}"))?;
+    let front = service::bind(settings.listen, "--listen (webhook.listen)").await?;
+    let back = service::bind(settings.service_listen, "--service-listen (webhook.service-listen)").await?;
+    for (what, listener) in [("events", &front), ("operator endpoints", &back)] {
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!(%address, "listening for {what}");
+        }
+    }
+    Ok((lifecycle, front, back))
+}
