@@ -1,6 +1,5 @@
 //! The one place that makes HTTP clients, so that each has deadlines, a name and its own trust.
 
-use std::error::Error;
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, redirect, retry};
@@ -36,11 +35,14 @@ pub enum Trust<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The authorities given are none.
-    #[error("expected one or more certificates in PEM: {0}")]
-    Authority(String),
+    #[error("expected one or more certificates in PEM")]
+    Authority(#[source] reqwest::Error),
+    /// They hold no certificate at all.
+    #[error("expected one or more certificates in PEM, found none")]
+    NoAuthority,
     /// TLS could not be set up, or the user agent is no header.
-    #[error("cannot make an HTTP client: {0}")]
-    Client(String),
+    #[error("cannot make an HTTP client")]
+    Client(#[source] reqwest::Error),
 }
 
 /// A client with deadlines. It follows no redirect (where a token may go is the caller's business) and repeats nothing.
@@ -56,40 +58,21 @@ pub fn client(user_agent: &str, trust: Trust<'_>, timeouts: Timeouts) -> Result<
         Trust::SystemAnd(pem) => builder.tls_certs_merge(authorities(pem)?),
         Trust::Nobody => builder.tls_certs_only([]),
     };
-    builder.build().map_err(|error| HttpError::Client(causes(&error)))
+    builder.build().map_err(HttpError::Client)
 }
 
 fn authorities(pem: &str) -> Result<Vec<Certificate>, HttpError> {
-    match Certificate::from_pem_bundle(pem.as_bytes()) {
-        Ok(found) if found.is_empty() => Err(HttpError::Authority("there is none".to_owned())),
-        Ok(found) => Ok(found),
-        Err(error) => Err(HttpError::Authority(causes(&error))),
-    }
-}
-
-/// An error with all its causes: reqwest's own words are "error sending request", the reason is further down.
-///
-/// A reqwest error names its URL; take it out first (`without_url`) where that may hold a secret.
-#[must_use]
-pub fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        next = cause.source();
-    }
-    text
+    let found = Certificate::from_pem_bundle(pem.as_bytes()).map_err(HttpError::Authority)?;
+    if found.is_empty() { Err(HttpError::NoAuthority) } else { Ok(found) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Chain;
 
     fn refused(user_agent: &str, trust: Trust<'_>) -> String {
-        client(user_agent, trust, Timeouts::default()).unwrap_err().to_string()
+        Chain(&client(user_agent, trust, Timeouts::default()).unwrap_err()).to_string()
     }
 
     #[test]
@@ -100,7 +83,7 @@ mod tests {
     #[test]
     fn an_authority_is_a_certificate() {
         let none = refused("test", Trust::SystemAnd(""));
-        assert_eq!(none, "expected one or more certificates in PEM: there is none");
+        assert_eq!(none, "expected one or more certificates in PEM, found none");
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let broken = refused("test", Trust::SystemAnd(broken));
         assert!(broken.starts_with("cannot make an HTTP client: builder error: "), "{broken}");

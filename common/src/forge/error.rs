@@ -27,7 +27,7 @@ impl fmt::Display for Request {
 
 /// Why something did not happen at a forge. Says what was asked and the forge's own words, cut short; never a token, never
 /// a body.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ForgeError {
     /// It can't be reached as it is configured.
     #[error("forge `{forge}`: {key}: {problem}")]
@@ -102,12 +102,13 @@ pub enum ForgeError {
         message: String,
     },
     /// It could not be reached, or the connection broke.
-    #[error("{request}: {cause}")]
+    #[error("{request}: not reached")]
     Network {
         /// What was asked.
         request: Box<Request>,
-        /// The network's words.
-        cause: String,
+        /// The network's words, without the address.
+        #[source]
+        source: reqwest::Error,
     },
     /// It took too long.
     #[error("{request}: no answer within {} s", limit.as_secs_f32())]

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::answer::Answer;
 use super::error::{ForgeError, Request};
 use super::settings::{ForgeSettings, Limits};
-use crate::http;
 use crate::id::ForgeName;
+use crate::{Chain, http};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 /// A file as it is, instead of JSON with base64 in it.
@@ -51,7 +51,7 @@ impl Api {
     pub(super) fn new(settings: &ForgeSettings, limits: Limits) -> Result<Self, ForgeError> {
         settings.check()?;
         let client = http::client(&settings.user_agent, settings.trust(), limits.timeouts)
-            .map_err(|error| settings.refuse("http", error.to_string()))?;
+            .map_err(|error| settings.refuse("ca", Chain(&error).to_string()))?;
         Ok(Self {
             client,
             forge: settings.name.clone(),
@@ -80,7 +80,7 @@ impl Api {
             };
             let left = self.limits.retry_for.saturating_sub(started.elapsed());
             let Some(pause) = pauses.next().filter(|it| *it < left) else { return Err(error) };
-            tracing::debug!(%error, retry_ms = pause.as_millis(), "reading from the forge again");
+            tracing::debug!(error = %Chain(&error), retry_ms = pause.as_millis(), "reading from the forge again");
             tokio::time::sleep(pause).await;
         }
     }
@@ -174,7 +174,7 @@ impl Api {
             let limit = if error.is_connect() { timeouts.connect } else { timeouts.request };
             return ForgeError::TimedOut { request, limit };
         }
-        ForgeError::Network { request, cause: http::causes(&error.without_url()) }
+        ForgeError::Network { request, source: error.without_url() }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::Url;
+use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 
 use super::error::ForgeError;
@@ -74,6 +75,9 @@ impl ForgeSettings {
             let problem =
                 format!("{api} would send the token in clear text: expected https, or a loopback address");
             return Err(self.refuse("api-url", problem));
+        }
+        if HeaderValue::from_str(&self.user_agent).is_err() {
+            return Err(self.refuse("user-agent", "expected one line of text".to_owned()));
         }
         Ok(())
     }
