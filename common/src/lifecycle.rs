@@ -82,8 +82,8 @@ impl Lifecycle {
 
     /// Runs the parts of a process until it is asked to end and they have ended, or one of them ends by itself: then the others
     /// are told to stop, and the process has crashed.
-    pub async fn run<const N: usize>(&self, parts: [Part<'_>; N]) -> Exit {
-        let watched = parts.map(|part| self.watch(part));
+    pub async fn run(&self, parts: impl IntoIterator<Item = Part<'_>>) -> Exit {
+        let watched = parts.into_iter().map(|part| self.watch(part));
         let ends = futures_util::future::join_all(watched);
         tokio::select! {
             ends = ends => if ends.contains(&Exit::Crashed) { Exit::Crashed } else { Exit::Done },

@@ -47,7 +47,9 @@ impl Answer {
             Self::Queued => "queued\n",
             Self::Ping => "pong\n",
             Self::Ignored => "nothing to do for this action\n",
-            Self::Malformed => "malformed: expected the JSON payload of the event that X-GitHub-Event names\n",
+            Self::Malformed => {
+                "malformed: expected the JSON payload of the event that X-GitHub-Event names\n"
+            }
             Self::Forbidden => "forbidden\n",
             Self::TooSlow => "the body did not come in time\n",
             Self::TooLarge => "the body is larger than 25 MiB\n",

@@ -92,7 +92,9 @@ async fn collect(mut body: Body, expected: usize, budget: &Budget) -> Result<Rea
         while covered < size {
             let part = if covered < ORDINARY { &budget.ordinary } else { &budget.large };
             // Sixteen KiB at a time: about what a read of a socket brings.
-            let Ok(permit) = Arc::clone(part).try_acquire_many_owned(16) else { return Err((Unread::Busy, body)) };
+            let Ok(permit) = Arc::clone(part).try_acquire_many_owned(16) else {
+                return Err((Unread::Busy, body));
+            };
             reserved.push(permit);
             covered += 16 * KIB;
         }
@@ -114,40 +116,40 @@ mod tests {
 
     fn chunks(count: usize, size: usize) -> Body {
         let chunk = Bytes::from(vec![b'x'; size]);
-        let parts = std::iter::repeat_n(chunk, count).map(|it| Ok::<_, std::convert::Infallible>(it));
+        let parts = std::iter::repeat_n(chunk, count).map(Ok::<_, std::convert::Infallible>);
         Body::from_stream(futures_util::stream::iter(parts))
     }
 
     #[tokio::test]
     async fn the_largest_event_is_read_and_one_byte_more_is_not() {
         let budget = Budget::default();
-        let read = super::read(chunks(25, 1024 * 1024), &budget).await.ok().unwrap();
-        assert_eq!(read.bytes.len(), LARGEST);
-        drop(read);
-        let more = super::read(Body::from(vec![0; LARGEST + 1]), &budget).await;
+        let largest = read(chunks(25, 1024 * 1024), &budget).await.ok().unwrap();
+        assert_eq!(largest.bytes.len(), LARGEST);
+        drop(largest);
+        let more = read(Body::from(vec![0; LARGEST + 1]), &budget).await;
         assert_eq!(more.err(), Some(Unread::TooLarge));
-        let more = super::read(chunks(LARGEST / KIB + 1, KIB), &budget).await;
+        let more = read(chunks(LARGEST / KIB + 1, KIB), &budget).await;
         assert_eq!(more.err(), Some(Unread::TooLarge));
     }
 
     #[tokio::test]
     async fn memory_is_bounded_and_given_back() {
         let budget = Budget::of(16, 0);
-        let first = super::read(chunks(1, 16 * KIB), &budget).await.ok().unwrap();
-        assert_eq!(super::read(chunks(1, 1), &budget).await.err(), Some(Unread::Busy));
+        let first = read(chunks(1, 16 * KIB), &budget).await.ok().unwrap();
+        assert_eq!(read(chunks(1, 1), &budget).await.err(), Some(Unread::Busy));
         drop(first);
-        assert!(super::read(chunks(1, 1), &budget).await.is_ok());
+        assert!(read(chunks(1, 1), &budget).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_stops_in_the_middle_is_given_up() {
         let silent = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        assert_eq!(super::read(silent, &Budget::default()).await.err(), Some(Unread::TooSlow));
+        assert_eq!(read(silent, &Budget::default()).await.err(), Some(Unread::TooSlow));
     }
 
     #[tokio::test]
     async fn a_client_that_goes_away_is_noticed() {
         let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset"))]);
-        assert_eq!(super::read(Body::from_stream(broken), &Budget::default()).await.err(), Some(Unread::Gone));
+        assert_eq!(read(Body::from_stream(broken), &Budget::default()).await.err(), Some(Unread::Gone));
     }
 }

@@ -109,8 +109,12 @@ mod tests {
 
     #[test]
     fn events_are_wanted_as_the_wire_facts_say() {
-        let pull = |action: &str, merged: &str| format!(r#"{{"action": "{action}", "pull_request": {{"merged": {merged}}}}}"#);
-        let status = |state: &str, description: &str| format!(r#"{{"state": "{state}", "description": {description}}}"#);
+        let pull = |action: &str, merged: &str| {
+            format!(r#"{{"action": "{action}", "pull_request": {{"merged": {merged}}}}}"#)
+        };
+        let status = |state: &str, description: &str| {
+            format!(r#"{{"state": "{state}", "description": {description}}}"#)
+        };
         let issue = |action: &str| format!(r#"{{"action": "{action}"}}"#);
         let table = [
             ("ping", "{}".to_owned(), Decision::Ping),

@@ -27,7 +27,7 @@ pub(crate) async fn receive(State(receiver): State<Arc<Receiver>>, request: Requ
     let (head, body) = request.into_parts();
     let answer = match body::read(body, &receiver.budget).await {
         Ok(read) => receiver.answer(&head.headers, &read).await,
-        Err(unread) => receiver.unread(unread),
+        Err(unread) => not_read(unread),
     };
     receiver.metrics.count(answer);
     answer
@@ -77,14 +77,14 @@ impl Receiver {
             }
         }
     }
+}
 
-    fn unread(&self, unread: Unread) -> Answer {
-        tracing::warn!(reason = ?unread, "a body was not read");
-        match unread {
-            Unread::TooLarge => Answer::TooLarge,
-            Unread::TooSlow => Answer::TooSlow,
-            Unread::Busy => Answer::Busy,
-            Unread::Gone => Answer::Malformed,
-        }
+fn not_read(unread: Unread) -> Answer {
+    tracing::warn!(reason = ?unread, "a body was not read");
+    match unread {
+        Unread::TooLarge => Answer::TooLarge,
+        Unread::TooSlow => Answer::TooSlow,
+        Unread::Busy => Answer::Busy,
+        Unread::Gone => Answer::Malformed,
     }
 }

@@ -84,7 +84,9 @@ fn secret_files(reader: &Reader, configured: Option<Vec<String>>, secrets_dir: &
 
 fn secret(reader: &Reader, file: &Path) -> Option<SecretString> {
     let complain = |text: String| {
-        let text = format!("{text} (the secret that the forge signs with; $COCKPIT_GITHUB_WEBHOOK_TOKEN_FILE or webhook.secret-files say where it is)");
+        let text = format!(
+            "{text} (the secret that the forge signs with; $COCKPIT_GITHUB_WEBHOOK_TOKEN_FILE or webhook.secret-files say where it is)"
+        );
         reader.problem_in(file, None, text);
     };
     match std::fs::read_to_string(file) {

@@ -100,7 +100,8 @@ mod tests {
 
     fn check(sha1: Sha1, headers: &[(&'static str, &str)]) -> Result<VerifiedDelivery, Refused> {
         let keys = Keys::new(&[SecretString::from("older"), SecretString::from(SECRET)], sha1);
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         VerifiedDelivery::check(&keys, &headers, Bytes::from_static(BODY))
     }
 
@@ -111,11 +112,14 @@ mod tests {
 
     #[test]
     fn the_documented_signature_is_right() {
-        let verified = check(Sha1::Refuse, &[
-            ("x-hub-signature-256", SHA256),
-            ("x-github-event", "ping"),
-            ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
-        ])
+        let verified = check(
+            Sha1::Refuse,
+            &[
+                ("x-hub-signature-256", SHA256),
+                ("x-github-event", "ping"),
+                ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
+            ],
+        )
         .unwrap();
         assert_eq!(verified.event.as_str(), "ping");
         assert_eq!(verified.id.as_str(), "72d3162e-cc78-11e3-81ab-4c9367dc0958");
@@ -126,7 +130,8 @@ mod tests {
         let other = SHA256.replace("757", "758");
         let bare = SHA256.replace("sha256=", "");
         for signature in ["", "sha256=", "sha256=zz", "sha1=00", &other, &bare, &SHA256[..60]] {
-            let refused = check(Sha1::Accept, &[("x-hub-signature-256", signature), ("x-github-event", "ping")]);
+            let refused =
+                check(Sha1::Accept, &[("x-hub-signature-256", signature), ("x-github-event", "ping")]);
             assert_eq!(refused.unwrap_err(), Refused::Signature, "{signature}");
         }
         assert_eq!(check(Sha1::Accept, &[("x-github-event", "ping")]).unwrap_err(), Refused::Signature);
@@ -144,14 +149,16 @@ mod tests {
     fn a_right_sha1_does_not_help_a_wrong_sha256() {
         let sha1 = sha1_of_body();
         let wrong = SHA256.replace("757", "758");
-        let headers = [("x-hub-signature", sha1.as_str()), ("x-hub-signature-256", &wrong), ("x-github-event", "ping")];
+        let headers =
+            [("x-hub-signature", sha1.as_str()), ("x-hub-signature-256", &wrong), ("x-github-event", "ping")];
         assert_eq!(check(Sha1::Accept, &headers).unwrap_err(), Refused::Signature);
     }
 
     #[test]
     fn a_delivery_without_an_event_is_none_and_one_without_an_id_gets_one() {
         assert_eq!(check(Sha1::Refuse, &[("x-hub-signature-256", SHA256)]).unwrap_err(), Refused::Event);
-        let verified = check(Sha1::Refuse, &[("x-hub-signature-256", SHA256), ("x-github-event", "ping")]).unwrap();
+        let verified =
+            check(Sha1::Refuse, &[("x-hub-signature-256", SHA256), ("x-github-event", "ping")]).unwrap();
         assert_eq!(verified.id.as_str().len(), 36);
     }
 }

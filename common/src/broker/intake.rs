@@ -30,7 +30,7 @@ pub struct Intake {
 
 /// What a consumer's stream says; the end of a stream is an item of its own, or the other streams would hide it.
 enum Pushed {
-    Delivery(Delivery),
+    Delivery(Box<Delivery>),
     Error(lapin::Error),
     End,
 }
@@ -50,7 +50,8 @@ impl Intake {
             let consumer = intake.consume(*queue).await?;
             intake.tags.push(consumer.tag());
             let queue = *queue;
-            let pushed = consumer.map(|it| it.map_or_else(Pushed::Error, Pushed::Delivery));
+            let pushed =
+                consumer.map(|it| it.map_or_else(Pushed::Error, |it| Pushed::Delivery(Box::new(it))));
             let pushed = pushed.chain(stream::once(async { Pushed::End }));
             intake.consumers.push(pushed.map(move |it| (queue, it)).boxed());
         }
@@ -72,7 +73,7 @@ impl Intake {
     pub async fn next(&mut self) -> Result<Received, BrokerError> {
         match self.consumers.next().await {
             Some((queue, Pushed::Delivery(it))) => {
-                Ok(Received::new(it, queue, self.queues.clone(), self.channel.clone()))
+                Ok(Received::new(*it, queue, self.queues.clone(), self.channel.clone()))
             }
             Some((queue, Pushed::Error(it))) => Err(BrokerError::refused(format!("consume `{queue}`"), it)),
             Some((queue, Pushed::End)) => Err(BrokerError::ConsumerEnded(format!("`{queue}`"))),

@@ -141,8 +141,9 @@ impl Session {
 }
 
 async fn close(channel: &Channel) {
-    if let Err(error) = channel.close(200, "done".into()).await {
-        tracing::debug!(%error, "a channel did not close in good order");
+    let closed = channel.close(200, "done".into());
+    if let Err(error) = within(LIMIT, || "close a channel".to_owned(), closed).await {
+        tracing::debug!(error = %Chain(&error), "a channel did not close in good order");
     }
 }
 

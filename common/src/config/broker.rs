@@ -17,7 +17,7 @@ pub struct BrokerArgs {
     /// The broker: HOST:PORT for TLS with a client certificate, or `localhost` for plain AMQP as guest [default: localhost]
     #[arg(long, value_name = "HOST:PORT", env = "AMQP_SERVER")]
     pub amqp: Option<String>,
-    /// Folder with ca.pem, amqp-client.pem, amqp-client.key [default: /run/secrets/webhook, else $XDG_RUNTIME_DIR/secrets/webhook]
+    /// Folder with ca.pem, amqp-client.pem, amqp-client.key [default: `/run/secrets/webhook`, else `$XDG_RUNTIME_DIR/secrets/webhook`]
     #[arg(long, value_name = "DIR")]
     pub secrets_dir: Option<PathBuf>,
 }
@@ -48,7 +48,7 @@ impl BrokerArgs {
             table.value(known);
         }
         table.done();
-        self.complain_about_missing_secrets(reader, &broker);
+        complain_about_missing_secrets(reader, &broker);
         Some(broker)
     }
 
@@ -62,21 +62,21 @@ impl BrokerArgs {
         let usual = || if system.is_dir() { system.clone() } else { runtime().unwrap_or(system) };
         self.secrets_dir.clone().or(configured).unwrap_or_else(usual)
     }
+}
 
-    fn complain_about_missing_secrets(&self, reader: &Reader, broker: &Broker) {
-        if broker.address == Address::Localhost {
-            return;
-        }
-        for name in ["ca.pem", "amqp-client.pem", "amqp-client.key"] {
-            let file = broker.secrets.join(name);
-            if !file.is_file() {
-                let text = format!(
-                    "{} is missing: TLS to {} needs it (--secrets-dir or broker.secrets-dir say where it is; `credentials fleet DIR` makes it)",
-                    file.display(),
-                    broker.address
-                );
-                reader.problem("broker.secrets-dir", text);
-            }
+fn complain_about_missing_secrets(reader: &Reader, broker: &Broker) {
+    if broker.address == Address::Localhost {
+        return;
+    }
+    for name in ["ca.pem", "amqp-client.pem", "amqp-client.key"] {
+        let file = broker.secrets.join(name);
+        if !file.is_file() {
+            let text = format!(
+                "{} is missing: TLS to {} needs it (--secrets-dir or broker.secrets-dir say where it is; `credentials fleet DIR` makes it)",
+                file.display(),
+                broker.address
+            );
+            reader.problem("broker.secrets-dir", text);
         }
     }
 }

@@ -18,7 +18,7 @@ const USER_AGENT: &str = concat!("flotilla/", env!("CARGO_PKG_VERSION"));
 /// The configured forges.
 #[derive(Clone, Debug)]
 pub struct Forges {
-    default: ForgeName,
+    default: Forge,
     forges: BTreeMap<ForgeName, Forge>,
 }
 
@@ -38,23 +38,28 @@ impl Forges {
             forges.insert(github.name().clone(), github);
         }
         table.done();
-        let default = asked.or_else(|| forges.keys().next().cloned())?;
-        if !forges.contains_key(&default) {
-            table_problem(reader, &default);
-            return None;
+        let Some(asked) = asked else {
+            let default = forges.values().next()?.clone();
+            return Some(Self { default, forges });
+        };
+        let default = forges.get(&asked).cloned();
+        if default.is_none() {
+            reader.problem("forge.default", format!("there is no table [forge.{asked}]"));
         }
-        Some(Self { default, forges })
+        Some(Self { default: default?, forges })
+    }
+
+    /// The default one: the only one, the one that `forge.default` names, else the first by name.
+    #[must_use]
+    pub const fn default_forge(&self) -> &Forge {
+        &self.default
     }
 
     /// The forge of this name, or the default one; none if nobody configured it.
     #[must_use]
     pub fn get(&self, name: Option<&ForgeName>) -> Option<&Forge> {
-        self.forges.get(name.unwrap_or(&self.default))
+        name.map_or(Some(&self.default), |it| self.forges.get(it))
     }
-}
-
-fn table_problem(reader: &Reader, default: &ForgeName) {
-    reader.problem("forge.default", format!("there is no table [forge.{default}]"));
 }
 
 fn read_forge(forges: &Table<'_>, name: &str) -> Option<Forge> {
@@ -100,9 +105,8 @@ fn writes(table: &Table<'_>, has_token: bool) -> Writes {
             Writes::Post
         }
         Some(true) => Writes::Post,
-        Some(false) => Writes::Say,
         None if has_token => Writes::Post,
-        None => Writes::Say,
+        Some(false) | None => Writes::Say,
     }
 }
 

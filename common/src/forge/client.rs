@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::answer::Answer;
 use super::error::ForgeError;
 use super::exchange::{Api, RAW, Read};
-use super::pages::{CombinedStatus, More, Statuses};
+use super::pages::{CombinedStatus, More, Statuses, has_next};
 use super::settings::{ForgeSettings, Limits, Writes};
 use super::tip::tip;
 use super::types::{NewStatus, Pull, Repo, Status};
@@ -72,6 +72,30 @@ impl Forge {
     /// A pull request as it is now.
     pub async fn pull(&self, repo: &RepoName, number: PullNumber) -> Result<Pull, ForgeError> {
         self.get(vec!["repos", repo.owner(), repo.name(), "pulls", &number.to_string()]).await
+    }
+
+    /// The open pull requests of a repository, newest first.
+    pub async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
+        let mut read = self.json(vec!["repos", repo.owner(), repo.name(), "pulls"]);
+        let mut pulls = Vec::new();
+        for page in 1..=MAX_PAGES {
+            read.query = vec![
+                ("state", "open".to_owned()),
+                ("per_page", PER_PAGE.to_owned()),
+                ("page", page.to_string()),
+            ];
+            let answer = self.0.api.read(&read).await?;
+            let found: Vec<Pull> = answer.json()?;
+            let last = found.is_empty() || !has_next(&answer.headers);
+            pulls.extend(found);
+            if last {
+                return Ok(pulls);
+            }
+            if page == MAX_PAGES {
+                return Err(answer.unexpected(format!("more than {MAX_PAGES} pages of pulls")));
+            }
+        }
+        Ok(pulls)
     }
 
     /// A repository.

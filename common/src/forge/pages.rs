@@ -52,7 +52,7 @@ impl Statuses {
 }
 
 /// Whether a `Link` header (RFC 8288) names a next page: `<https://…?page=2>; rel="next", <…>; rel="last"`.
-fn has_next(headers: &HeaderMap) -> bool {
+pub(super) fn has_next(headers: &HeaderMap) -> bool {
     let links = headers.get_all(LINK).into_iter().filter_map(|it| it.to_str().ok());
     links.flat_map(|it| it.split(',')).any(|link| {
         let mut parameters = link.split(';').skip(1).map(str::trim);

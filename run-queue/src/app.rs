@@ -1,0 +1,119 @@
+//! The parts of the process.
+
+use std::sync::Arc;
+
+use common::Chain;
+use common::broker::{Broker, BrokerError};
+use common::lifecycle::{Exit, Lifecycle, Part};
+use common::queue::Queue;
+use common::service::{self, Readiness};
+use prometheus_client::registry::Registry;
+
+use crate::execute::{ExecuteSettings, Executor};
+use crate::metrics::{self, Metrics};
+use crate::role::Role;
+use crate::scan::Scanner;
+
+/// Events are dealt with side by side: most of the time a scanner waits for the forge.
+const SCAN_SLOTS: usize = 4;
+
+/// What a worker does: one role or both.
+pub struct App {
+    /// The broker that work comes from.
+    pub broker: Broker,
+    /// How it works.
+    pub settings: ExecuteSettings,
+    /// Turns events into tasks, where it is asked to.
+    pub scanner: Option<Scanner>,
+    /// Performs tasks, where it is asked to.
+    pub executor: Option<Executor>,
+}
+
+/// The roles, and what they share.
+struct Roles {
+    scan: Option<Role<Scanner>>,
+    execute: Option<Role<Executor>>,
+}
+
+impl App {
+    /// Works until the process is asked to end.
+    pub async fn run(self) -> Exit {
+        let lifecycle = match Lifecycle::install() {
+            Ok(lifecycle) => lifecycle,
+            Err(error) => return cannot_begin(&format!("cannot listen to signals: {error}")),
+        };
+        let (broker, address) = (self.broker.clone(), self.settings.service_listen);
+        let listener = match service::bind(address, "execute.service-listen").await {
+            Ok(listener) => listener,
+            Err(error) => return cannot_begin(&error),
+        };
+        let mut registry = Registry::default();
+        let readiness = Readiness::default();
+        let Roles { scan, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
+        let operators = service::operator_endpoints(registry, readiness);
+        let mut parts =
+            vec![Part::new("operator endpoints", service::serve(listener, operators, lifecycle.stopping()))];
+        if let Some(role) = &scan {
+            parts.push(Part::new(role.name, role.work(broker.clone(), &lifecycle)));
+        }
+        if let Some(role) = &execute {
+            parts.push(Part::new(role.name, role.work(broker.clone(), &lifecycle)));
+        }
+        lifecycle.run(parts).await
+    }
+
+    /// Takes one message, from the first of its queues that has one, deals with it and ends: events before tasks.
+    pub async fn once(self) -> Exit {
+        match self.take_one().await {
+            Ok(exit) => exit,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the message was not dealt with");
+                Exit::Crashed
+            }
+        }
+    }
+
+    async fn take_one(self) -> Result<Exit, BrokerError> {
+        let lifecycle = Lifecycle::install().unwrap_or_else(|_| Lifecycle::new());
+        let session = self.broker.connect("once").await?;
+        let Roles { scan, execute } =
+            self.roles(&Metrics::register(&mut Registry::default()), &Readiness::default());
+        let mut exit = Exit::NothingToDo;
+        if let Some(role) = &scan {
+            exit = role.once(&session, &lifecycle).await?;
+        }
+        if let (Exit::NothingToDo, Some(role)) = (exit, &execute) {
+            exit = role.once(&session, &lifecycle).await?;
+        }
+        session.close().await;
+        Ok(exit)
+    }
+
+    fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
+        let Self { settings, scanner, executor, broker: _ } = self;
+        let scan = scanner.map(|it| Role {
+            name: "scan",
+            queues: vec![Queue::Webhook],
+            slots: SCAN_SLOTS,
+            handler: Arc::new(it),
+            attempts: settings.attempts,
+            metrics: metrics.of(metrics::Role::Scan),
+            readiness: readiness.clone(),
+        });
+        let execute = executor.map(|it| Role {
+            name: "execute",
+            queues: settings.queues,
+            slots: settings.slots,
+            handler: Arc::new(it),
+            attempts: settings.attempts,
+            metrics: metrics.of(metrics::Role::Execute),
+            readiness: readiness.clone(),
+        });
+        Roles { scan, execute }
+    }
+}
+
+fn cannot_begin(error: &str) -> Exit {
+    tracing::error!(error, "cannot begin");
+    Exit::Usage
+}

@@ -1,0 +1,168 @@
+//! What a job left under `/var/tmp/attachments`. All of it is hostile: names may lead out of the folder, links may point
+//! anywhere, sizes may be absurd.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use common::logs::{AttachmentName, Log, LogError};
+use tar::EntryType;
+use tempfile::TempDir;
+use tokio_util::io::SyncIoBridge;
+
+use super::container::{Container, EngineError};
+
+/// Where jobs leave them.
+pub(super) const FOLDER: &str = "/var/tmp/attachments";
+/// How many files at most.
+const MOST_FILES: usize = 2000;
+/// How many bytes at most, together.
+const MOST_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Why attachments are missing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AttachmentError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("unpack the attachments")]
+    Unpack(#[source] std::io::Error),
+    #[error("store the attachments")]
+    Store(#[from] LogError),
+}
+
+/// Copies them beside the log, keeping sub-folders. What can't be kept is listed in the log.
+pub(super) async fn collect(container: &Container, log: &mut Log) -> Result<(), AttachmentError> {
+    let mut copying = container.copy_out(FOLDER)?;
+    let Some(stream) = copying.stream() else { return Ok(()) };
+    let stream = SyncIoBridge::new(stream);
+    let unpacked = tokio::task::spawn_blocking(move || unpack(stream, MOST_FILES, MOST_BYTES)).await;
+    let unpacked = unpacked.map_err(std::io::Error::other).and_then(|it| it);
+    copying.finish().await?;
+    let unpacked = unpacked.map_err(AttachmentError::Unpack)?;
+    for (name, path) in &unpacked.files {
+        let file = tokio::fs::File::open(path).await.map_err(AttachmentError::Unpack)?;
+        log.attach(name, file).await?;
+    }
+    for left_out in &unpacked.left_out {
+        log.write(format!("Attachment left out: {left_out}\n")).await?;
+    }
+    Ok(())
+}
+
+/// The folder goes with it.
+struct Unpacked {
+    files: Vec<(AttachmentName, PathBuf)>,
+    left_out: Vec<String>,
+    folder: TempDir,
+}
+
+/// Files become numbered files of ours; nothing that the stream says becomes a path.
+fn unpack(stream: impl Read, most_files: usize, most_bytes: u64) -> std::io::Result<Unpacked> {
+    let folder = tempfile::Builder::new().prefix("flotilla-attachments-").tempdir()?;
+    let mut unpacked = Unpacked { files: Vec::new(), left_out: Vec::new(), folder };
+    let mut bytes = 0;
+    let mut archive = tar::Archive::new(stream);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let raw = entry.path_bytes().into_owned();
+        let shown: String = String::from_utf8_lossy(&raw).escape_debug().take(200).collect();
+        let name = AttachmentName::new(raw.strip_prefix(b"./").unwrap_or(&raw));
+        let refused = match (entry.header().entry_type(), &name) {
+            (EntryType::Directory, _) => continue,
+            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, Ok(_)) => None,
+            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, Err(error)) => {
+                Some(error.to_string())
+            }
+            _ => Some(format!("{shown}: not a regular file")),
+        };
+        let over = unpacked.files.len() >= most_files || bytes + entry.size() > most_bytes;
+        match (refused, name) {
+            (None, Ok(name)) if !over => {
+                bytes += entry.size();
+                let path = unpacked.folder.path().join(unpacked.files.len().to_string());
+                store(&mut entry, &path)?;
+                unpacked.files.push((name, path));
+            }
+            (None, _) => leave_out(
+                &mut unpacked.left_out,
+                format!("{shown}: more than {most_files} files or {most_bytes} bytes"),
+            ),
+            (Some(reason), _) => leave_out(&mut unpacked.left_out, reason),
+        }
+    }
+    Ok(unpacked)
+}
+
+fn store(entry: &mut impl Read, path: &Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::create_new(path)?;
+    std::io::copy(entry, &mut file)?;
+    file.flush()
+}
+
+/// A job can leave a million of these.
+fn leave_out(left_out: &mut Vec<String>, line: String) {
+    const MOST_LINES: usize = 100;
+    if left_out.len() < MOST_LINES {
+        left_out.push(line);
+    } else if left_out.len() == MOST_LINES {
+        left_out.push("and more".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tar::{Builder, Header};
+
+    use super::*;
+
+    fn entry(archive: &mut Builder<Vec<u8>>, path: &str, kind: EntryType, content: &[u8]) {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        // `set_path` would refuse what hostile jobs write.
+        let name = &mut header.as_old_mut().name;
+        name[..path.len()].copy_from_slice(path.as_bytes());
+        if kind == EntryType::Symlink {
+            header.set_link_name("/etc/shadow").unwrap();
+        }
+        header.set_cksum();
+        archive.append(&header, content).unwrap();
+    }
+
+    fn names(unpacked: &Unpacked) -> Vec<&str> {
+        unpacked.files.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn subfolders_are_kept_and_what_is_hostile_is_left_out() {
+        let mut archive = Builder::new(Vec::new());
+        entry(&mut archive, "./", EntryType::Directory, b"");
+        entry(&mut archive, "./a.png", EntryType::Regular, b"png");
+        entry(&mut archive, "./sub/b.log", EntryType::Regular, b"text");
+        entry(&mut archive, "./link", EntryType::Symlink, b"");
+        entry(&mut archive, "./../up", EntryType::Regular, b"x");
+        entry(&mut archive, "/etc/passwd", EntryType::Regular, b"x");
+        entry(&mut archive, "./log.html", EntryType::Regular, b"x");
+        entry(&mut archive, "./pipe", EntryType::Fifo, b"");
+        let stream = archive.into_inner().unwrap();
+        let unpacked = unpack(&stream[..], 10, 1000).unwrap();
+        assert_eq!(names(&unpacked), ["a.png", "sub/b.log"]);
+        assert_eq!(std::fs::read(&unpacked.files[1].1).unwrap(), b"text");
+        assert_eq!(unpacked.left_out.len(), 5, "{:?}", unpacked.left_out);
+    }
+
+    #[test]
+    fn number_and_size_are_bounded() {
+        let mut archive = Builder::new(Vec::new());
+        for name in ["a", "b", "c"] {
+            entry(&mut archive, name, EntryType::Regular, b"12345");
+        }
+        let stream = archive.into_inner().unwrap();
+        assert_eq!(names(&unpack(&stream[..], 2, 1000).unwrap()), ["a", "b"]);
+        assert_eq!(names(&unpack(&stream[..], 9, 10).unwrap()), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_broken_stream_is_an_error() {
+        assert!(unpack(&[1_u8; 700][..], 10, 10).is_err());
+    }
+}

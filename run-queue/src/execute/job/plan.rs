@@ -1,0 +1,194 @@
+//! What a job comes to once the forge has been asked (wire facts, "Resolution of a subject").
+
+use common::forge::{Forge, ForgeError, Pull, PullState};
+use common::id::{BranchName, CommitSha, ImageRef, InvalidId, RepoName, Slug};
+use common::task::{Job, Subject};
+
+use super::super::Executor;
+use super::Verdict;
+use crate::handler::Failure;
+
+/// The file that names the image.
+const CONTAINER_FILE: &str = ".cockpit-ci/container";
+
+/// A job with nothing left to find out.
+#[derive(Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) job: &'a Job,
+    /// The forge that statuses go to.
+    pub(super) forge: &'a Forge,
+    /// The commit that statuses go to.
+    pub(super) sha: CommitSha,
+    /// What is checked out.
+    pub(super) checkout: Checkout,
+    pub(super) image: ImageRef,
+    pub(super) slug: Slug,
+    pub(super) title: String,
+}
+
+/// A commit, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Checkout {
+    pub(super) repo: RepoName,
+    pub(super) url: String,
+    pub(super) sha: CommitSha,
+    /// The branch to rebase onto.
+    pub(super) target: Option<BranchName>,
+}
+
+/// Asks the forge for what the job leaves open.
+pub(super) async fn plan<'a>(job: &'a Job, cx: &'a Executor) -> Result<Plan<'a>, Failure> {
+    let subject = job.subject();
+    let forge = forge(cx, &subject)?;
+    let under_test = resolve(forge, &subject).await?;
+    let sha = under_test.sha.clone();
+    let (checkout_forge, checkout) = match &job.command_subject {
+        None => (forge, under_test),
+        Some(other) => {
+            let forge = self::forge(cx, other)?;
+            (forge, resolve(forge, other).await?)
+        }
+    };
+    Ok(Plan {
+        job,
+        forge,
+        image: image(job, checkout_forge, &checkout, cx).await?,
+        slug: slug(job, &sha).map_err(Failure::fail)?,
+        title: title(job, &sha),
+        checkout,
+        sha,
+    })
+}
+
+fn forge<'a>(cx: &'a Executor, subject: &Subject) -> Result<&'a Forge, Failure> {
+    cx.forges.get(subject.forge.as_ref()).ok_or_else(|| {
+        let name = subject.forge.as_ref().map_or("", |it| it.as_str());
+        Failure::Fail(format!(
+            "the job is on the forge `{name}`, which this worker's configuration does not have"
+        ))
+    })
+}
+
+async fn resolve(forge: &Forge, subject: &Subject) -> Result<Checkout, Failure> {
+    let repo = &subject.repo;
+    let pull = match subject.pull {
+        // Everything that the pull could say is said.
+        Some(number) if subject.sha.is_none() || subject.target.is_none() => {
+            Some(forge.pull(repo, number).await.map_err(forge_failure)?)
+        }
+        _ => None,
+    };
+    let sha = match (&subject.sha, &pull) {
+        (Some(sha), _) => sha.clone(),
+        (None, Some(pull)) => pull.head.sha.clone(),
+        (None, None) => tip(forge, repo, subject.branch.as_ref()).await.map_err(forge_failure)?,
+    };
+    let target = subject.target.clone().or_else(|| pull.map(|it| it.base.branch));
+    Ok(Checkout { repo: repo.clone(), url: forge.clone_url(repo), sha, target })
+}
+
+async fn tip(forge: &Forge, repo: &RepoName, branch: Option<&BranchName>) -> Result<CommitSha, ForgeError> {
+    match branch {
+        Some(branch) => forge.tip(repo, branch).await,
+        None => forge.tip(repo, &forge.repo(repo).await?.default_branch).await,
+    }
+}
+
+async fn image(job: &Job, forge: &Forge, checkout: &Checkout, cx: &Executor) -> Result<ImageRef, Failure> {
+    if let Some(text) = &job.container {
+        return ImageRef::new(text.trim()).map_err(Failure::fail);
+    }
+    let file = forge.file(&checkout.repo, CONTAINER_FILE, &checkout.sha).await.map_err(forge_failure)?;
+    match (file, &cx.container.default_image) {
+        (Some(text), _) => {
+            let text = String::from_utf8_lossy(&text);
+            ImageRef::new(text.trim()).map_err(|it| Failure::Fail(format!("{CONTAINER_FILE}: {it}")))
+        }
+        (None, Some(image)) => Ok(image.clone()),
+        (None, None) => Err(Failure::Fail(format!(
+            "no image: neither the job, nor {CONTAINER_FILE} at {}, nor container.default-image names one",
+            checkout.sha
+        ))),
+    }
+}
+
+fn slug(job: &Job, sha: &CommitSha) -> Result<Slug, InvalidId> {
+    let context = job.context.as_ref().map_or("-", |it| it.as_str());
+    job.slug.clone().map_or_else(|| Slug::new(format!("{}/{context}/{}", job.repo, sha.short(12))), Ok)
+}
+
+fn title(job: &Job, sha: &CommitSha) -> String {
+    let context = job.context.as_ref().map_or("-", |it| it.as_str());
+    job.title.clone().unwrap_or_else(|| format!("{context}@{}#{}", job.repo, sha.short(12)))
+}
+
+impl Plan<'_> {
+    /// Whether the commit is green or red under this context already: then whatever asks for it is a duplicate, or late.
+    pub(super) async fn is_judged(&self) -> Result<bool, Failure> {
+        let Some(context) = &self.job.context else { return Ok(false) };
+        let statuses = self.forge.statuses(&self.job.repo, &self.sha).await.map_err(forge_failure)?;
+        Ok(statuses.iter().any(|it| it.context == context.as_str() && it.state.is_verdict()))
+    }
+
+    /// Whether the work is stale: its pull is closed or has another head.
+    pub(super) async fn staleness(&self) -> Result<Option<Verdict>, ForgeError> {
+        let Some(number) = self.job.pull else { return Ok(None) };
+        let pull = self.forge.pull(&self.job.repo, number).await?;
+        Ok(stale(&pull, &self.job.repo, &self.sha))
+    }
+}
+
+fn stale(pull: &Pull, repo: &RepoName, sha: &CommitSha) -> Option<Verdict> {
+    // An abbreviated commit is the head when the head begins with it.
+    let is_head = pull.head.sha.as_str().starts_with(sha.as_str());
+    match pull.state {
+        PullState::Closed => Some(Verdict::Closed(repo.clone(), pull.number)),
+        PullState::Open if !is_head => Some(Verdict::Changed(repo.clone(), pull.number)),
+        PullState::Open => None,
+    }
+}
+
+/// A refused token is the operator's to mend, and the job waits for it; what the forge does not have it will not have later.
+pub(super) fn forge_failure(error: ForgeError) -> Failure {
+    if error.is_transient() || matches!(error, ForgeError::Unauthorized { .. }) {
+        Failure::retry(error)
+    } else {
+        Failure::fail(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(json: &str) -> Job {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn slug_and_title_have_the_defaults_of_the_wire() {
+        let sha: CommitSha = "0123456789abcdef0123".parse().unwrap();
+        let plain = job(r#"{"repo": "o/r"}"#);
+        assert_eq!(slug(&plain, &sha).unwrap().as_str(), "o/r/-/0123456789ab");
+        assert_eq!(title(&plain, &sha), "-@o/r#0123456789ab");
+        let named = job(r#"{"repo": "o/r", "context": "fedora/x"}"#);
+        assert_eq!(slug(&named, &sha).unwrap().as_str(), "o/r/fedora/x/0123456789ab");
+        assert_eq!(title(&named, &sha), "fedora/x@o/r#0123456789ab");
+        let own = job(r#"{"repo": "o/r", "slug": "s", "title": "t"}"#);
+        assert_eq!((slug(&own, &sha).unwrap().as_str(), title(&own, &sha).as_str()), ("s", "t"));
+    }
+
+    #[test]
+    fn closed_and_moved_pulls_are_stale() {
+        let pull = |state: &str, sha: &str| -> Pull {
+            let json = format!(
+                r#"{{"number": 5, "state": "{state}", "head": {{"sha": "{sha}"}}, "base": {{"ref": "main"}}}}"#
+            );
+            serde_json::from_str(&json).unwrap()
+        };
+        let ending = |pull: &Pull| stale(pull, &"o/r".parse().unwrap(), &"abcdef".parse().unwrap());
+        assert_eq!(ending(&pull("open", "abcdef0123456789")), None);
+        assert!(matches!(ending(&pull("open", "0abcdef123456789")), Some(Verdict::Changed(..))));
+        assert!(matches!(ending(&pull("closed", "abcdef0123456789")), Some(Verdict::Closed(..))));
+    }
+}

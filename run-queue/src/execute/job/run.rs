@@ -1,0 +1,120 @@
+//! A job's container, from its start to its removal.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use common::logs::Log;
+
+use super::super::Executor;
+use super::super::attachments;
+use super::super::container::{Container, Output};
+use super::super::secrets;
+use super::plan::Plan;
+use super::{Verdict, arguments, chain};
+use crate::handler::Work;
+
+/// What a run needs.
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) work: &'a Work,
+    pub(super) cx: &'a Executor,
+    /// Where the log is.
+    pub(super) url: String,
+}
+
+impl Run<'_> {
+    /// Runs the container unless the work is stale already. An error is never the user's.
+    pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Verdict> {
+        if let Some(stale) = self.plan.staleness().await.map_err(|it| chain(&it))? {
+            return Ok(stale);
+        }
+        let secrets = secrets::give(&self.plan.job.secrets, &self.cx.container, &self.cx.secrets)?;
+        let container = &self.cx.container;
+        let words = arguments::arguments(
+            self.plan,
+            self.work,
+            &container.run_args,
+            &secrets.words,
+            &self.url,
+            &self.cx.host,
+        );
+        // The time runs while the image is pulled, too.
+        let limit = tokio::time::sleep(self.limit());
+        tokio::pin!(limit);
+        let interrupted = tokio::select! {
+            started = container.engine.start(&words) => Err(started?),
+            () = &mut limit => Ok(Verdict::TimedOut(self.plan.job.timeout)),
+            () = self.work.cancelled.cancelled() => Ok(Verdict::Abandoned),
+        };
+        let container = match interrupted {
+            Ok(verdict) => return Ok(verdict),
+            Err(container) => container,
+        };
+        let ended = tokio::select! {
+            ended = self.follow(&container, log) => ended,
+            () = &mut limit => Ok(Verdict::TimedOut(self.plan.job.timeout)),
+            stale = self.watch() => Ok(stale),
+            () = self.work.cancelled.cancelled() => Ok(Verdict::Abandoned),
+        };
+        let collected = self.collect(&container, &ended, log).await;
+        container.remove().await.context("remove the container")?;
+        collected?;
+        ended
+    }
+
+    fn limit(&self) -> Duration {
+        // A year is as good as none.
+        self.plan.job.timeout.limit().unwrap_or(Duration::from_hours(365 * 24))
+    }
+
+    /// Copies the container's output to the log until it has ended.
+    async fn follow(&self, container: &Container, log: &mut Log) -> anyhow::Result<Verdict> {
+        let mut output = container.output()?;
+        let code = {
+            let reading = log.copy_from(output.reader());
+            tokio::pin!(reading);
+            tokio::select! {
+                read = &mut reading => {
+                    read?;
+                    container.wait().await?
+                }
+                code = container.wait() => {
+                    let code = code?;
+                    Output::rest(reading).await.context("the engine did not end the log of a container that has ended")??;
+                    code
+                }
+            }
+        };
+        anyhow::ensure!(output.finish().await, "the engine did not read the container's log to its end");
+        Ok(if code == 0 { Verdict::Success } else { Verdict::Exited(code) })
+    }
+
+    /// Returns when the work has become stale. Troubles of the forge are none of the job's.
+    async fn watch(&self) -> Verdict {
+        loop {
+            tokio::time::sleep(self.cx.poll).await;
+            match self.plan.staleness().await {
+                Ok(None) => {}
+                Ok(Some(stale)) => return stale,
+                Err(error) => tracing::warn!(%error, "the job's pull could not be looked at"),
+            }
+        }
+    }
+
+    /// What the container left, unless nobody will see it.
+    async fn collect(
+        &self,
+        container: &Container,
+        ended: &anyhow::Result<Verdict>,
+        log: &mut Log,
+    ) -> anyhow::Result<()> {
+        match ended {
+            Ok(Verdict::Abandoned) | Err(_) => return Ok(()),
+            Ok(Verdict::Success | Verdict::Exited(_)) => {}
+            Ok(_) => container.kill().await.unwrap_or_else(|error| {
+                tracing::debug!(%error, "the container ended by itself meanwhile");
+            }),
+        }
+        attachments::collect(container, log).await.context("collect the attachments")
+    }
+}

@@ -1,0 +1,49 @@
+//! Executing: tasks are performed. One file per kind of task; the list of kinds is the `match` in [`Executor::handle`].
+
+mod attachments;
+mod command;
+mod container;
+mod job;
+mod secrets;
+mod settings;
+
+use std::time::Duration;
+
+use common::broker::Outgoing;
+use common::config::Forges;
+use common::logs::Destination;
+use common::task::{Kind, Task};
+
+pub use container::Engine;
+pub use job::Verdict;
+pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
+
+use crate::handler::{Failure, Handler, Work};
+
+/// Performs tasks.
+#[derive(Debug)]
+pub struct Executor {
+    /// What starts containers.
+    pub container: ContainerSettings,
+    /// What jobs may be given.
+    pub secrets: SecretSettings,
+    /// Where repositories are, and statuses go.
+    pub forges: Forges,
+    /// Where logs go.
+    pub logs: Destination,
+    /// How often a running job's pull is looked at.
+    pub poll: Duration,
+    /// This machine, as statuses and labels name it.
+    pub host: String,
+}
+
+impl Handler for Executor {
+    async fn handle(&self, work: Work) -> Result<Vec<Outgoing>, Failure> {
+        let task = Task::parse(&work.body).map_err(Failure::fail)?;
+        match &task.kind {
+            Kind::Job(job) => job::perform(job, &work, self).await?,
+            Kind::Command(command) => command::perform(command, &work).await?,
+        }
+        Ok(Vec::new())
+    }
+}

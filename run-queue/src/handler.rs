@@ -1,0 +1,96 @@
+//! What handlers are given and what they answer. They decide and do; only [`crate::slot`] settles.
+
+use std::error::Error;
+
+use bytes::Bytes;
+use common::Chain;
+use common::broker::{Headers, Outgoing};
+use common::id::Attempt;
+use common::queue::Queue;
+use tokio_util::sync::CancellationToken;
+
+/// A message to be dealt with.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Where it came from.
+    pub queue: Queue,
+    /// What it says.
+    pub body: Bytes,
+    /// What is said of it.
+    pub headers: Headers,
+    /// Cancelled when the delivery is lost or the process leaves: stop, clean up, and tell nobody, for the message will be
+    /// delivered again.
+    pub cancelled: CancellationToken,
+}
+
+/// Why a message was not dealt with. There is no `From`, so that each `?` in a handler chooses.
+#[derive(Debug)]
+pub enum Failure {
+    /// Ours or the infrastructure's: another attempt may do better.
+    Retry(String),
+    /// No attempt will do better.
+    Fail(String),
+    /// It was cancelled.
+    Abandoned,
+}
+
+impl Failure {
+    /// For `map_err`: another attempt may do better.
+    pub fn retry(error: impl Error) -> Self {
+        Self::Retry(Chain(&error).to_string())
+    }
+
+    /// For `map_err`: no attempt will do better.
+    pub fn fail(error: impl Error) -> Self {
+        Self::Fail(Chain(&error).to_string())
+    }
+}
+
+/// Deals with the messages of some queues.
+pub trait Handler: Send + Sync + 'static {
+    /// What came of it: messages that are published and confirmed before this one is acknowledged. May be called again with
+    /// the same message at any time, so its effects are idempotent.
+    fn handle(&self, work: Work) -> impl Future<Output = Result<Vec<Outgoing>, Failure>> + Send;
+}
+
+/// How an infrastructure error is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempts {
+    /// How many there are in all, from 1.
+    pub most: u32,
+    /// Before the second; each further pause is four times as long.
+    pub first_pause: std::time::Duration,
+}
+
+impl Attempts {
+    /// The pause before the attempt after this one; none after the last.
+    #[must_use]
+    pub fn pause_after(&self, attempt: Attempt) -> Option<std::time::Duration> {
+        let growth = 4_u32.saturating_pow(attempt.number().saturating_sub(1));
+        (attempt.number() < self.most).then(|| self.first_pause.saturating_mul(growth).min(LONGEST_PAUSE))
+    }
+}
+
+const LONGEST_PAUSE: std::time::Duration = std::time::Duration::from_hours(1);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn pauses_grow_are_bounded_and_end() {
+        let attempts = Attempts { most: 12, first_pause: Duration::from_secs(10) };
+        let mut attempt = Attempt::FIRST;
+        let mut pauses = Vec::new();
+        while let Some(pause) = attempts.pause_after(attempt) {
+            pauses.push(pause.as_secs());
+            attempt = attempt.next();
+        }
+        assert_eq!(&pauses[..5], [10, 40, 160, 640, 2560]);
+        assert_eq!((pauses.len(), pauses.last()), (11, Some(&3600)));
+        let once = Attempts { most: 1, first_pause: Duration::ZERO };
+        assert_eq!(once.pause_after(Attempt::FIRST), None);
+    }
+}

@@ -1,0 +1,84 @@
+//! `run-queue`: a worker of the fleet.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use common::config::{BrokerArgs, ConfigArgs, ConfigError, Environment, Forges, Reader, Source, logs};
+use common::lifecycle::Exit;
+use common::telemetry::LogArgs;
+use common::{Clock, crypto, hostname};
+use run_queue::App;
+use run_queue::execute::{ContainerSettings, ExecuteArgs, Executor, SecretSettings};
+use run_queue::scan::{ScanArgs, Scanner};
+
+/// A worker: turns events into tasks (`scan`) and performs tasks (`execute`); without a subcommand, both
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 ended as asked, 1 --once found nothing, 2 usage or configuration, 3 a part died."
+)]
+struct Cli {
+    #[command(subcommand)]
+    role: Option<RoleName>,
+    /// Take one message, deal with it and end; exit code 1 when there is none
+    #[arg(long, global = true)]
+    once: bool,
+    #[command(flatten)]
+    scan: ScanArgs,
+    #[command(flatten)]
+    execute: ExecuteArgs,
+    #[command(flatten)]
+    broker: BrokerArgs,
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
+enum RoleName {
+    /// Turn events into tasks
+    Scan,
+    /// Perform tasks
+    Execute,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.log.install();
+    crypto::install();
+    let exit = match configure(&cli) {
+        Err(problems) => {
+            eprintln!("run-queue: {problems}");
+            Exit::Usage
+        }
+        Ok(_) if cli.config.check_config => Exit::Done,
+        Ok(app) if cli.once => app.once().await,
+        Ok(app) => app.run().await,
+    };
+    exit.code()
+}
+
+/// Reads everything and opens nothing.
+fn configure(cli: &Cli) -> Result<App, ConfigError> {
+    let reader = Reader::new(Source::load(cli.config.config.as_deref())?, Environment::read());
+    let clock = Clock::system();
+    let broker = cli.broker.read(&reader, clock);
+    let names = broker.as_ref().map(|it| it.queues.clone()).unwrap_or_default();
+    let settings = cli.execute.read(&reader, &names);
+    let scan = cli.scan.read(&reader);
+    let container = ContainerSettings::read(&reader);
+    let secrets = SecretSettings::read(&reader);
+    let (Some(broker), Some(forges), Some(logs)) = (broker, Forges::read(&reader), logs(&reader)) else {
+        return Err(reader.into_problems());
+    };
+    let scanner = Scanner { settings: scan, forge: forges.default_forge().clone(), clock };
+    let executor = Executor { container, secrets, forges, logs, poll: settings.poll, host: hostname() };
+    reader.finish(App {
+        broker,
+        settings,
+        scanner: (cli.role != Some(RoleName::Execute)).then_some(scanner),
+        executor: (cli.role != Some(RoleName::Scan)).then_some(executor),
+    })
+}

@@ -1,0 +1,259 @@
+//! What a scan decides (wire facts, section 3, "tests-scan"). The order of the checks is protocol.
+
+use common::forge::{Status, StatusState};
+use common::id::{BranchName, CommitSha, Context, PullNumber, RepoName};
+
+use super::{ScanSettings, TestContext};
+
+/// What is scanned: a pull, or a commit that no open pull has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// None for a commit without a pull.
+    pub number: Option<PullNumber>,
+    /// Who opened it.
+    pub author: String,
+    /// Its title.
+    pub title: String,
+    /// It has the label `no-test`.
+    pub no_test: bool,
+    /// Its head.
+    pub sha: CommitSha,
+    /// Where it goes; none for a commit without a pull.
+    pub base: Option<BranchName>,
+}
+
+impl Subject {
+    /// A commit without a pull.
+    #[must_use]
+    pub fn bare(sha: &CommitSha) -> Self {
+        Self {
+            number: None,
+            author: "cockpit-project".to_owned(),
+            title: String::new(),
+            no_test: false,
+            sha: sha.clone(),
+            base: None,
+        }
+    }
+}
+
+/// What is done about a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing.
+    Skip(Skipped),
+    /// Post `Manual testing required`; no run.
+    AskFirst,
+    /// Post `Not yet tested`, then run.
+    PostAndRun,
+    /// Run; the status says so already.
+    Run,
+}
+
+/// Why nothing is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// It is green or red already.
+    Judged,
+    /// Its author wants no tests.
+    NoTest,
+    /// Some worker is at it.
+    InProgress,
+    /// It would have to be posted that a maintainer must ask for it, and that is posted.
+    WaitsForApproval,
+    /// It is not of the grammar.
+    NoContext,
+}
+
+const DIRECT_TRIGGER: &str = "Not yet tested (direct trigger)";
+const MANUAL: &str = "Manual testing required";
+
+/// The contexts to consider, and what is done about each, in order.
+#[must_use]
+pub fn decide(
+    settings: &ScanSettings,
+    repo: &RepoName,
+    subject: &Subject,
+    statuses: &[Status],
+    asked: &[Context],
+) -> Vec<(Context, Decision)> {
+    let contexts = contexts(settings, repo, subject, statuses, asked);
+    let decide = |context: Context| {
+        let status = statuses.iter().find(|it| it.context == context.as_str());
+        let decision = decide_one(settings, subject, status, &context);
+        (context, decision)
+    };
+    contexts.into_iter().map(decide).collect()
+}
+
+fn contexts(
+    settings: &ScanSettings,
+    repo: &RepoName,
+    subject: &Subject,
+    statuses: &[Status],
+    asked: &[Context],
+) -> Vec<Context> {
+    if !asked.is_empty() {
+        return asked.to_vec();
+    }
+    if let (true, Some(base)) = (statuses.is_empty(), &subject.base) {
+        return settings.test_map.contexts(repo, base).to_vec();
+    }
+    let known = |context: &Context| {
+        context.as_str().parse().is_ok_and(|it: TestContext| settings.test_map.is_valid(repo, &it))
+    };
+    statuses.iter().filter_map(|it| Context::new(&*it.context).ok()).filter(known).collect()
+}
+
+fn decide_one(
+    settings: &ScanSettings,
+    subject: &Subject,
+    status: Option<&Status>,
+    context: &Context,
+) -> Decision {
+    let state = status.map(|it| it.state);
+    let description = status.and_then(|it| it.description.as_deref()).unwrap_or_default();
+    if context.as_str().parse::<TestContext>().is_err() {
+        return Decision::Skip(Skipped::NoContext);
+    }
+    if state.is_some_and(StatusState::is_verdict) {
+        return Decision::Skip(Skipped::Judged);
+    }
+    let unwanted = subject.no_test || subject.title.contains("[no-test]");
+    if unwanted && description != DIRECT_TRIGGER {
+        return Decision::Skip(Skipped::NoTest);
+    }
+    // Old scanners know only the first, while old runners post the second.
+    if description.starts_with("Testing in progress") || description.starts_with("In progress") {
+        return Decision::Skip(Skipped::InProgress);
+    }
+    let unasked = description.is_empty() || description == MANUAL;
+    if unasked && !settings.allow_list.allows(&subject.author) {
+        return if description == MANUAL && state == Some(StatusState::Pending) {
+            Decision::Skip(Skipped::WaitsForApproval)
+        } else {
+            Decision::AskFirst
+        };
+    }
+    if state == Some(StatusState::Pending) { Decision::Run } else { Decision::PostAndRun }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AllowList, TestMap};
+    use super::*;
+
+    fn settings() -> ScanSettings {
+        let mut test_map = TestMap::default();
+        for context in ["fedora", "fedora/devel", "rhel-9"] {
+            test_map.insert("o/r".parse().unwrap(), "main".parse().unwrap(), context.parse().unwrap());
+        }
+        ScanSettings {
+            test_map,
+            allow_list: AllowList::from_text("alice\ncockpit-project"),
+            ..ScanSettings::default()
+        }
+    }
+
+    fn pull(author: &str) -> Subject {
+        Subject {
+            number: PullNumber::new(1),
+            author: author.to_owned(),
+            title: "a title".to_owned(),
+            no_test: false,
+            sha: "abcdef0123".parse().unwrap(),
+            base: Some("main".parse().unwrap()),
+        }
+    }
+
+    fn status(context: &str, state: StatusState, description: Option<&str>) -> Status {
+        Status {
+            context: context.to_owned(),
+            state,
+            description: description.map(str::to_owned),
+            target_url: None,
+        }
+    }
+
+    fn decisions(subject: &Subject, statuses: &[Status], asked: &[&str]) -> Vec<(String, Decision)> {
+        let asked: Vec<Context> = asked.iter().map(|it| it.parse().unwrap()).collect();
+        let decided = decide(&settings(), &"o/r".parse().unwrap(), subject, statuses, &asked);
+        decided.into_iter().map(|(context, decision)| (context.to_string(), decision)).collect()
+    }
+
+    fn one(author: &str, state: StatusState, description: Option<&str>) -> Decision {
+        decisions(&pull(author), &[status("fedora", state, description)], &[])[0].1
+    }
+
+    #[test]
+    fn a_commit_without_statuses_gets_the_contexts_of_its_base_branch() {
+        let decided = decisions(&pull("alice"), &[], &[]);
+        let expected = ["fedora", "fedora/devel", "rhel-9"].map(|it| (it.to_owned(), Decision::PostAndRun));
+        assert_eq!(decided, expected);
+        assert_eq!(
+            decisions(&Subject { base: Some("other".parse().unwrap()), ..pull("alice") }, &[], &[]),
+            []
+        );
+        assert_eq!(decisions(&Subject::bare(&"abcdef".parse().unwrap()), &[], &[]), []);
+    }
+
+    #[test]
+    fn a_commit_with_statuses_gets_those_that_the_test_map_knows() {
+        let statuses = [
+            status("other-ci", StatusState::Pending, None),
+            status("rhel-9", StatusState::Error, Some("Internal error")),
+        ];
+        assert_eq!(decisions(&pull("alice"), &statuses, &[]), [("rhel-9".to_owned(), Decision::PostAndRun)]);
+    }
+
+    #[test]
+    fn contexts_that_are_asked_for_are_the_only_ones() {
+        let statuses = [status("rhel-9", StatusState::Pending, Some(DIRECT_TRIGGER))];
+        let decided = decisions(&Subject::bare(&"abcdef".parse().unwrap()), &statuses, &["rhel-9", "arch"]);
+        assert_eq!(
+            decided,
+            [("rhel-9".to_owned(), Decision::Run), ("arch".to_owned(), Decision::PostAndRun)]
+        );
+        assert_eq!(
+            decisions(&pull("alice"), &[], &["@"]),
+            [("@".to_owned(), Decision::Skip(Skipped::NoContext))]
+        );
+    }
+
+    #[test]
+    fn states_and_descriptions_decide_in_the_order_of_the_wire_facts() {
+        use Decision::{AskFirst, PostAndRun, Run, Skip};
+        use StatusState::{Error, Failure, Pending, Success};
+        let skip = Skip;
+        for (author, state, description, expected) in [
+            ("alice", Success, None, skip(Skipped::Judged)),
+            ("alice", Failure, Some("Timeout"), skip(Skipped::Judged)),
+            ("alice", Error, None, PostAndRun),
+            ("alice", Pending, Some("Not yet tested"), Run),
+            ("alice", Pending, Some(DIRECT_TRIGGER), Run),
+            ("alice", Pending, Some("In progress [host]"), skip(Skipped::InProgress)),
+            ("alice", Pending, Some("Testing in progress [host]"), skip(Skipped::InProgress)),
+            ("alice", Pending, Some(MANUAL), Run),
+            ("mallory", Pending, None, AskFirst),
+            ("mallory", Pending, Some(MANUAL), skip(Skipped::WaitsForApproval)),
+            ("mallory", Error, Some(MANUAL), AskFirst),
+            ("mallory", Pending, Some(DIRECT_TRIGGER), Run),
+            ("mallory", Pending, Some("Not yet tested"), Run),
+            ("mallory", Success, None, skip(Skipped::Judged)),
+        ] {
+            assert_eq!(one(author, state, description), expected, "{author} {state:?} {description:?}");
+        }
+        assert_eq!(decisions(&pull("mallory"), &[], &["fedora"])[0].1, AskFirst);
+    }
+
+    #[test]
+    fn pulls_that_want_no_tests_get_none_unless_triggered_by_hand() {
+        let labelled = Subject { no_test: true, ..pull("alice") };
+        let titled = Subject { title: "fix [no-test]".to_owned(), ..pull("alice") };
+        for subject in [labelled, titled] {
+            assert_eq!(decisions(&subject, &[], &[])[0].1, Decision::Skip(Skipped::NoTest));
+            let triggered = [status("fedora", StatusState::Pending, Some(DIRECT_TRIGGER))];
+            assert_eq!(decisions(&subject, &triggered, &[])[0].1, Decision::Run);
+        }
+    }
+}
