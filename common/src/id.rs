@@ -233,6 +233,12 @@ impl PullNumber {
     pub fn new(number: u64) -> Option<Self> {
         std::num::NonZeroU64::new(number).map(Self)
     }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl fmt::Display for PullNumber {

@@ -26,10 +26,13 @@ const GRACE: Duration = Duration::from_secs(10);
 /// After an error of `accept` that is not the client's, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Opens the port, and says what to do where that fails.
-pub async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, String> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|it| format!("cannot listen on {address}: {it}; {option} says where to"))
+/// Opens the port for `what`, and says where it is; an error says what to do.
+pub async fn bind(address: SocketAddr, what: &str, option: &str) -> Result<TcpListener, String> {
+    let explain = |error| format!("cannot listen on {address} for {what}: {error}; {option} says where to");
+    let listener = TcpListener::bind(address).await.map_err(explain)?;
+    let address = listener.local_addr().map_err(explain)?;
+    tracing::info!(%address, "listening for {what}");
+    Ok(listener)
 }
 
 /// Serves until `stop`, then lets requests that have begun end. One slow client holds nobody else up: each connection is a
@@ -129,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn operators_see_life_readiness_and_metrics() {
-        let listener = bind(([127, 0, 0, 1], 0).into(), "--service-listen").await.unwrap();
+        let listener = bind(([127, 0, 0, 1], 0).into(), "operators", "--service-listen").await.unwrap();
         let address = listener.local_addr().unwrap();
         let readiness = Readiness::default();
         let stop = CancellationToken::new();
@@ -151,8 +154,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_that_is_taken_is_explained() {
-        let first = bind(([127, 0, 0, 1], 0).into(), "--listen").await.unwrap();
-        let error = bind(first.local_addr().unwrap(), "--listen").await.unwrap_err();
+        let first = bind(([127, 0, 0, 1], 0).into(), "events", "--listen").await.unwrap();
+        let error = bind(first.local_addr().unwrap(), "events", "--listen").await.unwrap_err();
         assert!(error.contains("in use") && error.contains("--listen"), "{error}");
     }
 }

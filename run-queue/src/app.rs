@@ -43,7 +43,7 @@ impl App {
             Err(error) => return cannot_begin(&format!("cannot listen to signals: {error}")),
         };
         let (broker, address) = (self.broker.clone(), self.settings.service_listen);
-        let listener = match service::bind(address, "execute.service-listen").await {
+        let listener = match service::bind(address, "operator endpoints", "execute.service-listen").await {
             Ok(listener) => listener,
             Err(error) => return cannot_begin(&error),
         };

@@ -49,6 +49,7 @@ impl<H: Handler> Slot<H> {
         );
         async {
             let begun = Instant::now();
+            let _running = self.metrics.running();
             let done = self.attempt(&received).await;
             let settled = self.settle(received, done).await?;
             let duration_ms = begun.elapsed().as_millis();
@@ -69,11 +70,8 @@ impl<H: Handler> Slot<H> {
             cancelled: self.epoch.clone(),
         };
         let handler = Arc::clone(&self.handler);
-        let running = self.metrics.running();
         let attempt = tokio::spawn(async move { handler.handle(work).await }.in_current_span());
-        let done = attempt.await;
-        drop(running);
-        done.unwrap_or_else(|panic| Err(Failure::Retry(format!("the handler panicked: {panic}"))))
+        attempt.await.unwrap_or_else(|panic| Err(Failure::Retry(format!("the handler panicked: {panic}"))))
     }
 
     async fn settle(

@@ -57,12 +57,8 @@ pub async fn run(broker: Broker, settings: WebhookSettings) -> Exit {
 
 async fn open(settings: &WebhookSettings) -> Result<(Lifecycle, TcpListener, TcpListener), String> {
     let lifecycle = Lifecycle::install().map_err(|it| format!("cannot listen to signals: {it}"))?;
-    let front = service::bind(settings.listen, "--listen (webhook.listen)").await?;
-    let back = service::bind(settings.service_listen, "--service-listen (webhook.service-listen)").await?;
-    for (what, listener) in [("events", &front), ("operator endpoints", &back)] {
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!(%address, "listening for {what}");
-        }
-    }
+    let front = service::bind(settings.listen, "events", "--listen (webhook.listen)").await?;
+    let option = "--service-listen (webhook.service-listen)";
+    let back = service::bind(settings.service_listen, "operator endpoints", option).await?;
     Ok((lifecycle, front, back))
 }

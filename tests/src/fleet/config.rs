@@ -1,0 +1,88 @@
+//! What the programs of a fleet are told.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::Fleet;
+use crate::secrets;
+
+/// What a fleet is to be like.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Start the receiver.
+    pub webhook: bool,
+    /// Start a worker that scans and executes.
+    pub worker: bool,
+    /// Tables of the configuration beside those that every fleet has, in TOML.
+    pub config: String,
+    /// Keys of `[execute]`, in TOML.
+    pub execute: String,
+    /// Keys of `[webhook]`, in TOML.
+    pub receiver: String,
+    /// `[scan]`, in TOML.
+    pub scan: String,
+}
+
+impl Default for Setup {
+    /// One receiver, one worker for all queues, quick to notice and to try again.
+    fn default() -> Self {
+        Self {
+            webhook: true,
+            worker: true,
+            config: String::new(),
+            execute: "slots = 2\nretry-seconds = 0.2\npoll-seconds = 0.2\n".to_owned(),
+            receiver: String::new(),
+            scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
+                   [scan.test-map.\"octo/app\"]\nmain = [\"debian\"]\n_manual = [\"debian/slow\", \"rhel-9\"]\n"
+                .to_owned(),
+        }
+    }
+}
+
+impl Fleet {
+    /// The configuration file of every program.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("flotilla.toml")
+    }
+
+    /// The folder that logs go to.
+    pub fn logs_dir(&self) -> PathBuf {
+        self.folder.path().join("logs")
+    }
+
+    pub(super) fn write_config(&self) -> Result<()> {
+        let file = self.config_file();
+        fs::write(self.folder.path().join("forge-token"), secrets::FORGE_TOKEN)?;
+        fs::write(&file, self.config()).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    fn config(&self) -> String {
+        let Self { broker, setup, .. } = self;
+        let text = |it: &str| serde_json::Value::from(it).to_string();
+        let list = |it: &[String]| serde_json::Value::from(it).to_string();
+        format!(
+            "[broker]\namqp = {}\nvhost = {}\nsecrets-dir = {}\n\n\
+             [webhook]\nlisten = \"127.0.0.1:0\"\nservice-listen = \"127.0.0.1:0\"\n{}\n\n\
+             [execute]\nservice-listen = \"127.0.0.1:0\"\nqueues = [\"public\", \"internal\", \"statistics\"]\n{}\n\n\
+             [scan]\n{}\n\n\
+             [forge.github]\napi-url = {}\nclone-url = {}\ntoken = [{{file=\"forge-token\"}}]\n\n\
+             [container]\nrun-args = {}\ndefault-image = {}\n\n\
+             [logs.local]\ndir = {}\nlink = {}\n\n{}\n",
+            text(broker.address()),
+            text(self.vhost.name()),
+            text(&broker.secrets_dir().display().to_string()),
+            setup.receiver,
+            setup.execute,
+            setup.scan,
+            text(self.forge.url()),
+            text(&self.git.url()),
+            list(&self.engine.run_args()),
+            text(self.engine.image()),
+            text(&self.logs_dir().display().to_string()),
+            text(self.logs.url()),
+            setup.config,
+        )
+    }
+}

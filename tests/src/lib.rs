@@ -1,0 +1,30 @@
+//! The test harness: a real `RabbitMQ`, a real podman and real git repositories, made from what
+//! is installed on this machine and gone when the test is.
+//!
+//! | module | what it gives a test |
+//! |---|---|
+//! | [`broker`] | a private `RabbitMQ` with TLS, virtual hosts, kill and restart |
+//! | [`secrets`] | the folder of certificates and tokens that our programs read |
+//! | [`engine`] | a podman that works here, and the words that make its containers reach us |
+//! | [`image`] | an image with a shell and git, made without a registry |
+//! | [`git`] | repositories served over `git://` |
+//! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
+//! | [`fleet`] | all of these with our own programs, and the verbs of tests |
+//! | [`leftovers`] | what a run has left behind |
+//! | [`services`] | all of it at once, for a run of many tests |
+//!
+//! `with-services -- COMMAND` starts these once for a whole run of tests; without it every test
+//! that needs one starts its own.
+
+pub mod broker;
+pub mod engine;
+pub mod fleet;
+pub mod forge;
+pub mod git;
+pub mod group;
+pub mod image;
+pub mod leftovers;
+pub mod ports;
+pub mod secrets;
+pub mod services;
+pub mod settings;

@@ -1,0 +1,29 @@
+//! The environment variables of the harness, in one place: a developer sets some of them,
+//! `with-services` sets all of them for the tests it runs.
+
+use std::env;
+
+/// Where the broker comes from: `private` (or unset), `container`, or `HOST:PORT` of one that runs.
+pub const BROKER: &str = "FLOTILLA_TEST_BROKER";
+/// `http://user:password@host:port`, the management API of a broker that runs.
+pub const BROKER_API: &str = "FLOTILLA_TEST_BROKER_API";
+/// The folder of certificates and tokens of a broker that runs.
+pub const SECRETS_DIR: &str = "FLOTILLA_TEST_SECRETS_DIR";
+/// The name of this run of tests. Its processes inherit it and its containers carry it in a label,
+/// so that what is left over can be told from everything else on the machine.
+pub const RUN: &str = "FLOTILLA_TEST_RUN";
+/// The image that the run has made.
+pub const IMAGE: &str = "FLOTILLA_TEST_IMAGE";
+/// podman's own variable: the file with its settings.
+pub const CONTAINERS_CONF: &str = "CONTAINERS_CONF";
+
+/// The value of a variable; empty counts as unset.
+#[expect(clippy::disallowed_methods, reason = "the one place where the harness reads the environment")]
+pub fn get(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The name of the run of tests that this process belongs to; without `with-services` it is one by itself.
+pub fn run() -> String {
+    get(RUN).unwrap_or_else(|| format!("process-{}", std::process::id()))
+}
