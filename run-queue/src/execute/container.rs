@@ -3,12 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::task::JoinHandle;
 
 /// The words that start the engine, such as `podman` or `podman-remote --url=unix:///podman.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +43,12 @@ pub(super) enum EngineError {
         source: std::io::Error,
     },
     /// It said something that is no exit code.
-    #[error("`{engine} wait` said {answer:?} instead of an exit code")]
+    #[error("`{engine} inspect` said {answer:?} instead of an exit code")]
     Answer { engine: String, answer: String },
 }
 
 /// Longer answers of the engine are of no use to a reader.
 const WORDS: usize = 2000;
-/// After the container has ended, its log is read to the end within this.
-const LAST_LINES: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// None without a word.
@@ -68,19 +65,22 @@ impl Engine {
         command
     }
 
-    /// Starts a container that outlives this process; `arguments` come after `run --detach --init`.
+    /// Starts a container; `arguments` come after `run --init`.
     ///
-    /// Dropping the future in the middle (a pull can take minutes) leaves nothing behind.
-    pub(super) async fn start(&self, arguments: &[String]) -> Result<Container, EngineError> {
+    /// The engine's process stays attached to its output, which is complete and in order only there: `podman logs --follow`
+    /// of 4.3 loses the middle of what a container says fast. The container itself does not need that process: its
+    /// monitor keeps it, and a second copy of its output, when this worker dies.
+    pub(super) fn start(&self, arguments: &[String]) -> Result<Container, EngineError> {
         let folder = tempfile::Builder::new().prefix("flotilla-container-").tempdir();
         let folder =
             folder.map_err(|source| EngineError::Io { what: "a folder for the container's id", source })?;
-        let container =
-            Container { engine: self.clone(), cidfile: folder.path().join("cid"), folder, removed: false };
+        let cidfile = folder.path().join("cid");
         let mut run = self.command("run");
-        run.args(["--detach", "--init", "--cidfile"]).arg(&container.cidfile).args(arguments);
-        self.ask("run", run).await?;
-        Ok(container)
+        run.args(["--init", "--sig-proxy=false", "--log-driver=k8s-file", "--cidfile"]).arg(&cidfile);
+        run.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut attached = run.spawn().map_err(|it| self.missing(it))?;
+        let words = tokio::spawn(last_words(attached.stderr.take()));
+        Ok(Container { engine: self.clone(), cidfile, folder, attached, words, removed: false })
     }
 
     /// Runs the engine to its end and gives its standard output.
@@ -111,6 +111,15 @@ impl fmt::Display for Engine {
     }
 }
 
+/// The end of what the engine's process says itself. What it says before, such as the progress of a pull, is read and dropped.
+async fn last_words(stderr: Option<ChildStderr>) -> Vec<u8> {
+    let (Some(mut stderr), mut words) = (stderr, Vec::new()) else { return Vec::new() };
+    while matches!(stderr.read_buf(&mut words).await, Ok(1..)) {
+        words.drain(..words.len().saturating_sub(WORDS * 4));
+    }
+    words
+}
+
 /// A container that was started. It must be removed ([`Container::remove`]); one that is dropped instead, in a panic or because a
 /// future was, is removed in the background.
 #[derive(Debug)]
@@ -118,10 +127,13 @@ pub(super) struct Container {
     engine: Engine,
     cidfile: PathBuf,
     folder: TempDir,
+    attached: Child,
+    words: JoinHandle<Vec<u8>>,
     removed: bool,
 }
 
 impl Container {
+    /// None while there is no container: an image may be on its way.
     fn id(&self) -> Option<String> {
         std::fs::read_to_string(&self.cidfile).ok().map(|it| it.trim().to_owned()).filter(|it| !it.is_empty())
     }
@@ -130,32 +142,44 @@ impl Container {
         self.engine.command(verb)
     }
 
-    /// Its output from the beginning, both streams in one, as it comes.
-    pub(super) fn output(&self) -> Result<Output, EngineError> {
-        let pipe_failed = |source| EngineError::Io { what: "a pipe for the container's output", source };
-        let (reader, writer) = std::io::pipe().map_err(pipe_failed)?;
-        let errors = writer.try_clone().map_err(pipe_failed)?;
-        let mut logs = self.command("logs");
-        logs.arg("--follow").args(self.id()).stdout(writer).stderr(errors);
-        let child = logs.spawn().map_err(|it| self.engine.missing(it))?;
-        drop(logs);
-        let reader = pipe::Receiver::from_owned_fd(reader.into()).map_err(pipe_failed)?;
-        Ok(Output { child, reader })
+    /// Its output, once: from the beginning, as it comes, to its end. Its standard error is in it as far as its command put it there.
+    pub(super) const fn output(&mut self) -> Option<ChildStdout> {
+        self.attached.stdout.take()
     }
 
-    /// Its exit code, when it has ended.
-    pub(super) async fn wait(&self) -> Result<i32, EngineError> {
-        let mut wait = self.command("wait");
-        wait.args(self.id());
-        let answer = self.engine.ask("wait", wait).await?;
-        answer.parse().map_err(|_| EngineError::Answer { engine: self.engine.to_string(), answer })
+    /// Its exit code, when it has ended. Where there is none, the engine's words say why.
+    pub(super) async fn ended(&mut self) -> Result<i32, EngineError> {
+        let status = self.attached.wait().await.map_err(|it| self.engine.missing(it))?;
+        match self.state().await? {
+            State::Exited(code) => Ok(code),
+            State::Other => {
+                let words = (&mut self.words).await.unwrap_or_default();
+                Err(self.engine.refused("run", status, &words))
+            }
+        }
     }
 
-    /// Ends it at once, so that what it left can be copied out.
-    pub(super) async fn kill(&self) -> Result<(), EngineError> {
+    async fn state(&self) -> Result<State, EngineError> {
+        let Some(id) = self.id() else { return Ok(State::Other) };
+        let mut inspect = self.command("inspect");
+        inspect.args(["--type=container", "--format={{.State.Status}} {{.State.ExitCode}}", &id]);
+        let answer = self.engine.ask("inspect", inspect).await?;
+        let code = answer.strip_prefix("exited ").map(str::parse);
+        match code {
+            Some(Ok(code)) => Ok(State::Exited(code)),
+            Some(Err(_)) => Err(EngineError::Answer { engine: self.engine.to_string(), answer }),
+            None => Ok(State::Other),
+        }
+    }
+
+    /// Ends it at once, so that what it left can be copied out. False if there was none yet.
+    pub(super) async fn kill(&mut self) -> Result<bool, EngineError> {
+        if self.id().is_none() {
+            return Ok(false);
+        }
         let mut kill = self.command("kill");
         kill.args(self.id());
-        self.engine.ask("kill", kill).await.map(drop)
+        self.engine.ask("kill", kill).await.map(|_| true)
     }
 
     /// A folder in it, as a tar stream. Its end is the end of the stream; [`Copying::finish`] says whether all came.
@@ -171,8 +195,12 @@ impl Container {
         Ok(Copying { engine: self.engine.clone(), child, stdout })
     }
 
-    /// Removes it by force, with its volumes.
+    /// Removes it by force, with its volumes; also what is only about to be one.
     pub(super) async fn remove(mut self) -> Result<(), EngineError> {
+        self.attached.kill().await.map_err(|it| self.engine.missing(it))?;
+        if self.id().is_none() {
+            return Ok(());
+        }
         let removed = self.engine.ask("rm", self.removal().into()).await;
         self.removed = removed.is_ok();
         removed.map(drop)
@@ -197,28 +225,12 @@ impl Drop for Container {
     }
 }
 
-/// See [`Container::output`].
-pub(super) struct Output {
-    child: Child,
-    reader: pipe::Receiver,
-}
-
-impl Output {
-    /// Where it comes out.
-    pub(super) const fn reader(&mut self) -> &mut pipe::Receiver {
-        &mut self.reader
-    }
-
-    /// Limits what follows: the container has ended, so its log must, too.
-    pub(super) async fn rest<T>(reading: impl Future<Output = T>) -> Option<T> {
-        tokio::time::timeout(LAST_LINES, reading).await.ok()
-    }
-
-    /// Whether the engine read the log to its end.
-    pub(super) async fn finish(mut self) -> bool {
-        let ended = tokio::time::timeout(LAST_LINES, self.child.wait()).await;
-        matches!(ended, Ok(Ok(status)) if status.success())
-    }
+/// What the engine says of a container.
+enum State {
+    /// It ran, and ended with this code.
+    Exited(i32),
+    /// It does not exist, could not be started, or runs although nobody is attached.
+    Other,
 }
 
 /// See [`Container::copy_out`].

@@ -39,7 +39,7 @@ impl Fleet {
     /// What the programs said, for a test that failed.
     pub(super) fn story(&self) -> String {
         let programs = self.webhook.iter().chain(&self.workers);
-        programs.map(|it| format!("--- {}\n{}", it.name(), it.said())).collect()
+        programs.map(|it| format!("--- {}\n{}", it.name(), it.said())).collect::<Vec<_>>().join("\n")
     }
 
     /// Ends one worker in good order.

@@ -28,7 +28,7 @@ use crate::git::GitServer;
 use crate::secrets;
 
 /// Longer than anything takes on a busy machine; a test that waits this long has failed.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Everything that works together.
 pub struct Fleet {
@@ -100,11 +100,19 @@ impl Fleet {
 }
 
 /// Runs a test with a fleet, and fails it when something is left over.
+///
+/// # Panics
+///
+/// That is how a test fails.
 pub async fn run_test(test: impl AsyncFnOnce(&mut Fleet) -> Result<()>) {
     run_test_with(Setup::default(), test).await;
 }
 
 /// The same with another setup.
+///
+/// # Panics
+///
+/// That is how a test fails.
 #[expect(clippy::panic, reason = "the one place where a test fails")]
 pub async fn run_test_with(setup: Setup, test: impl AsyncFnOnce(&mut Fleet) -> Result<()>) {
     common::crypto::install();

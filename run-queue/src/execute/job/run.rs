@@ -7,7 +7,7 @@ use common::logs::Log;
 
 use super::super::Executor;
 use super::super::attachments;
-use super::super::container::{Container, Output};
+use super::super::container::Container;
 use super::super::secrets;
 use super::plan::Plan;
 use super::{Verdict, arguments, chain};
@@ -38,25 +38,15 @@ impl Run<'_> {
             &self.url,
             &self.cx.host,
         );
+        let mut container = container.engine.start(&words)?;
         // The time runs while the image is pulled, too.
-        let limit = tokio::time::sleep(self.limit());
-        tokio::pin!(limit);
-        let interrupted = tokio::select! {
-            started = container.engine.start(&words) => Err(started?),
-            () = &mut limit => Ok(Verdict::TimedOut(self.plan.job.timeout)),
-            () = self.work.cancelled.cancelled() => Ok(Verdict::Abandoned),
-        };
-        let container = match interrupted {
-            Ok(verdict) => return Ok(verdict),
-            Err(container) => container,
-        };
         let ended = tokio::select! {
-            ended = self.follow(&container, log) => ended,
-            () = &mut limit => Ok(Verdict::TimedOut(self.plan.job.timeout)),
+            ended = follow(&mut container, log) => ended,
+            () = tokio::time::sleep(self.limit()) => Ok(Verdict::TimedOut(self.plan.job.timeout)),
             stale = self.watch() => Ok(stale),
             () = self.work.cancelled.cancelled() => Ok(Verdict::Abandoned),
         };
-        let collected = self.collect(&container, &ended, log).await;
+        let collected = collect(&mut container, &ended, log).await;
         container.remove().await.context("remove the container")?;
         collected?;
         ended
@@ -65,28 +55,6 @@ impl Run<'_> {
     fn limit(&self) -> Duration {
         // A year is as good as none.
         self.plan.job.timeout.limit().unwrap_or(Duration::from_hours(365 * 24))
-    }
-
-    /// Copies the container's output to the log until it has ended.
-    async fn follow(&self, container: &Container, log: &mut Log) -> anyhow::Result<Verdict> {
-        let mut output = container.output()?;
-        let code = {
-            let reading = log.copy_from(output.reader());
-            tokio::pin!(reading);
-            tokio::select! {
-                read = &mut reading => {
-                    read?;
-                    container.wait().await?
-                }
-                code = container.wait() => {
-                    let code = code?;
-                    Output::rest(reading).await.context("the engine did not end the log of a container that has ended")??;
-                    code
-                }
-            }
-        };
-        anyhow::ensure!(output.finish().await, "the engine did not read the container's log to its end");
-        Ok(if code == 0 { Verdict::Success } else { Verdict::Exited(code) })
     }
 
     /// Returns when the work has become stale. Troubles of the forge are none of the job's.
@@ -100,21 +68,33 @@ impl Run<'_> {
             }
         }
     }
+}
 
-    /// What the container left, unless nobody will see it.
-    async fn collect(
-        &self,
-        container: &Container,
-        ended: &anyhow::Result<Verdict>,
-        log: &mut Log,
-    ) -> anyhow::Result<()> {
-        match ended {
-            Ok(Verdict::Abandoned) | Err(_) => return Ok(()),
-            Ok(Verdict::Success | Verdict::Exited(_)) => {}
-            Ok(_) => container.kill().await.unwrap_or_else(|error| {
-                tracing::debug!(%error, "the container ended by itself meanwhile");
-            }),
-        }
-        attachments::collect(container, log).await.context("collect the attachments")
+/// Copies the container's output to the log until it has ended.
+async fn follow(container: &mut Container, log: &mut Log) -> anyhow::Result<Verdict> {
+    if let Some(output) = container.output() {
+        log.copy_from(output).await?;
     }
+    let code = container.ended().await?;
+    Ok(if code == 0 { Verdict::Success } else { Verdict::Exited(code) })
+}
+
+/// What the container left, unless nobody will see it.
+async fn collect(
+    container: &mut Container,
+    ended: &anyhow::Result<Verdict>,
+    log: &mut Log,
+) -> anyhow::Result<()> {
+    let exists = match ended {
+        Ok(Verdict::Abandoned) | Err(_) => false,
+        Ok(Verdict::Success | Verdict::Exited(_)) => true,
+        Ok(_) => container.kill().await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "the container ended by itself meanwhile");
+            true
+        }),
+    };
+    if exists {
+        attachments::collect(container, log).await.context("collect the attachments")?;
+    }
+    Ok(())
 }
