@@ -13,10 +13,10 @@ const SILENT: &str = "lapin=off";
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LogArgs {
     /// What to log, as `LEVEL` or `TARGET=LEVEL,…`
-    #[arg(long, value_name = "FILTER", env = "FLOTILLA_LOG", default_value = "info")]
+    #[arg(long, global = true, value_name = "FILTER", env = "FLOTILLA_LOG", default_value = "info")]
     pub log: String,
     /// Log JSON objects, one a line
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub log_json: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Looking into queues without changing them.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use common::broker::{Broker, BrokerError, Session};
 use common::queue::Queue;
@@ -11,7 +11,7 @@ use crate::entry::{Entry, Show};
 /// The name of the program and of its connection.
 pub const PROGRAM: &str = "inspect-queue";
 
-/// Writes the messages of each queue, a line each, below a heading.
+/// Writes the messages of each queue, a line each, below a heading; what reads the output finds the heading of an empty one too.
 ///
 /// The messages are away from the queue until the last one was written, so `out` must not be someone who may be slow
 /// or stop to read.
@@ -39,27 +39,18 @@ async fn list(
     show: Show,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let mut count = 0;
-    let mut written = Ok(());
+    let mut written = writeln!(out, "{name} queue:");
     let looked = session.peek(queue, |received| {
-        count += 1;
         if written.is_ok() {
-            written = write(out, (count == 1).then_some(name), &Entry::new(received, show));
+            written = writeln!(out, "{}", Entry::new(received, show));
         }
     });
     match looked.await {
         Ok(0) | Err(BrokerError::Missing(_)) => {
-            written = writeln!(out, "queue {name} does not exist or is empty");
+            written = written.and_then(|()| writeln!(out, "queue {name} does not exist or is empty"));
         }
         Ok(_) => {}
         Err(other) => return Err(other.into()),
     }
     written.map_err(Failure::machine("keep what was read from the broker"))
-}
-
-fn write(out: &mut impl Write, heading: Option<&str>, entry: &Entry<'_>) -> io::Result<()> {
-    if let Some(name) = heading {
-        writeln!(out, "{name} queue:")?;
-    }
-    writeln!(out, "{entry}")
 }

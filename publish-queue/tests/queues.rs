@@ -182,17 +182,19 @@ async fn queues_are_shown_as_the_wire_facts_say() {
     publish_older(&channel, "rhel", r#"{"job": {"repo": "o/r"}, "human": "pull-1      x"}"#, Some(5)).await;
     publish_older(&channel, "rhel", "{\n  \"command\": [\"a\\n\"]\n}", Some(9)).await;
     publish_older(&channel, "webhook", r#"{"event": "e", "request": {"human": "no"}}"#, None).await;
-    let shown = "queue public does not exist or is empty\n\
+    let shown = "public queue:\n\
+                 queue public does not exist or is empty\n\
                  rhel queue:\n\
                  { \"command\": [\"a\\n\"] }\n\
                  {\"job\": {\"repo\": \"o/r\"}, \"human\": \"pull-1      x\"}\n\
+                 statistics queue:\n\
                  queue statistics does not exist or is empty\n\
                  webhook queue:\n\
                  {\"event\": \"e\", \"request\": {\"human\": \"no\"}}\n";
     assert_eq!(fleet.inspect("").await, shown);
     assert_eq!(
         fleet.inspect("--human -q internal -q dead").await,
-        "rhel queue:\n{ \"command\": [\"a\\n\"] }\npull-1      x\nqueue dead does not exist or is empty\n"
+        "rhel queue:\n{ \"command\": [\"a\\n\"] }\npull-1      x\ndead queue:\nqueue dead does not exist or is empty\n"
     );
 
     let publisher = session.publisher().await.unwrap();
@@ -275,7 +277,8 @@ async fn who_looks_while_others_work_takes_nothing_from_them() {
     assert!(most > 2, "the looks saw nothing of the work");
     done.sort_unstable();
     assert_eq!(done, (0..TASKS).collect::<Vec<_>>());
-    assert_eq!(fleet.inspect("-q statistics").await, "queue statistics does not exist or is empty\n");
+    let empty = "statistics queue:\nqueue statistics does not exist or is empty\n";
+    assert_eq!(fleet.inspect("-q statistics").await, empty);
 }
 
 #[tokio::test]

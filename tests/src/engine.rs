@@ -13,7 +13,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, getrlimit};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -85,6 +85,11 @@ impl Engine {
         self.settings.iter().map(|it| (settings::CONTAINERS_CONF, it.path.display().to_string())).collect()
     }
 
+    /// The temporary folder with podman's settings, where it needs one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.settings.as_ref()?.path.parent()
+    }
+
     /// `podman`, ready for arguments.
     pub fn podman(&self) -> Command {
         let mut command = Command::new("podman");
@@ -118,7 +123,13 @@ impl Engine {
     pub async fn remove(&self, containers: &[Container]) -> Result<()> {
         let mut arguments = vec!["rm", "--force", "--time=0", "--ignore"];
         arguments.extend(containers.iter().map(|it| it.id.as_str()));
-        if containers.is_empty() { Ok(()) } else { self.run(&arguments).await.map(drop) }
+        if containers.is_empty() {
+            return Ok(());
+        }
+        // Not to be interrupted by Ctrl-C on a terminal, which everything in our own process group gets.
+        let output = self.podman().args(&arguments).process_group(0).output().await.context(NOT_INSTALLED)?;
+        ensure!(output.status.success(), "podman rm: {}", words(&output));
+        Ok(())
     }
 
     /// Runs a container; if that fails, once more with settings for restricted machines.

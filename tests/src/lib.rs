@@ -11,6 +11,7 @@
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
 //! | [`leftovers`] | what a run has left behind |
+//! | [`local`] | a fleet to look at: `tests/run-local.sh` |
 //! | [`services`] | all of it at once, for a run of many tests |
 //!
 //! `with-services -- COMMAND` starts these once for a whole run of tests; without it every test
@@ -24,6 +25,7 @@ pub mod git;
 pub mod group;
 pub mod image;
 pub mod leftovers;
+pub mod local;
 pub mod ports;
 pub mod secrets;
 pub mod services;

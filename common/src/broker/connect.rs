@@ -17,6 +17,9 @@ use crate::queue::QueueNames;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Seconds. A dead peer is noticed after two of these.
 const HEARTBEAT: u16 = 15;
+/// Bytes. lapin keeps room for 32 frames each way in every connection, so the broker's 128 KiB would cost 8 MiB. An ordinary
+/// event fits into one frame of this size, and a larger one takes more of them.
+const FRAME_MAX: u32 = 32 * 1024;
 
 /// Where the broker is, who we are there, and how its queues are called.
 #[derive(Clone, Debug)]
@@ -88,6 +91,7 @@ impl Broker {
             authority: AMQPAuthority { userinfo: guest, host: host.to_owned(), port },
             vhost: self.vhost.clone(),
             query: AMQPQueryString {
+                frame_max: Some(FRAME_MAX),
                 heartbeat: Some(HEARTBEAT),
                 auth_mechanism: Some(auth_mechanism),
                 ..AMQPQueryString::default()

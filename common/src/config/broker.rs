@@ -15,10 +15,10 @@ const SECRETS_DIR: &str = "/run/secrets/webhook";
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct BrokerArgs {
     /// The broker: HOST:PORT for TLS with a client certificate, or `localhost` for plain AMQP as guest [default: localhost]
-    #[arg(long, value_name = "HOST:PORT", env = "AMQP_SERVER")]
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "AMQP_SERVER")]
     pub amqp: Option<String>,
     /// Folder with ca.pem, amqp-client.pem, amqp-client.key [default: `/run/secrets/webhook`, else `$XDG_RUNTIME_DIR/secrets/webhook`]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub secrets_dir: Option<PathBuf>,
 }
 

@@ -28,9 +28,9 @@ const TABLES: [&str; 8] = ["broker", "container", "execute", "forge", "logs", "s
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConfigArgs {
     /// Configuration file, TOML or JSON [default: /etc/flotilla.toml where it exists, else built-in defaults]
-    #[arg(long, value_name = "FILE", env = "FLOTILLA_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "FLOTILLA_CONFIG")]
     pub config: Option<std::path::PathBuf>,
     /// Check the configuration, say what is wrong with it, and do nothing else
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub check_config: bool,
 }

@@ -64,6 +64,14 @@ impl NewStatus {
         Self { context, state, description: cut(description, Self::MAX_DESCRIPTION), target_url: None }
     }
 
+    /// With ` [<host>]` at the end of the description: the text before it is what is cut.
+    #[must_use]
+    pub fn from_host(self, host: &str) -> Self {
+        let host = format!(" [{host}]");
+        let room = Self::MAX_DESCRIPTION.saturating_sub(host.chars().count());
+        Self { description: cut(&self.description, room) + &host, ..self }
+    }
+
     /// With a link to the log.
     #[must_use]
     pub fn with_target_url(self, url: impl Into<String>) -> Self {
@@ -110,10 +118,14 @@ pub struct Pull {
 }
 
 impl Pull {
-    /// The author's login; empty where the account is gone.
+    /// Who answers for what is tested: the owner of the head's repository, since nobody else decides what is pushed there; an
+    /// organisation where the head is a branch of its own. Who opened the pull counts only where the forge does not know the
+    /// owner. Empty where the accounts are gone.
     #[must_use]
     pub fn author(&self) -> &str {
-        self.user.as_ref().map_or("", |it| &it.login)
+        let owner = || self.head.repo.as_ref().and_then(|it| it.owner.as_ref());
+        let author = self.head.user.as_ref().or_else(owner).or(self.user.as_ref());
+        author.map_or("", |it| &it.login)
     }
 
     /// Whether it has the label.
@@ -153,6 +165,17 @@ pub struct Label {
 pub struct Head {
     /// Its commit.
     pub sha: CommitSha,
+    /// The owner of its repository, as GitHub says it; none where the account is gone.
+    pub user: Option<User>,
+    /// Its repository, as all say it; none where it is gone.
+    pub repo: Option<HeadRepo>,
+}
+
+/// The repository of a pull's head.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct HeadRepo {
+    /// A person or an organisation.
+    pub owner: Option<User>,
 }
 
 /// The base of a pull.
@@ -181,6 +204,15 @@ pub(super) fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserializ
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_description_keeps_its_host() {
+        let context = Context::new("c").unwrap();
+        let status =
+            NewStatus::new(context, StatusState::Failure, &"word ".repeat(100)).from_host("worker-1");
+        assert!(status.description.ends_with("word… [worker-1]"), "{}", status.description);
+        assert!(status.description.chars().count() <= NewStatus::MAX_DESCRIPTION);
+    }
 
     #[test]
     fn states_are_spelled_as_on_the_wire() {
@@ -230,5 +262,20 @@ mod tests {
         .unwrap();
         assert_eq!((pull.author(), pull.title.as_str()), ("", ""));
         assert!(pull.has_label("x"));
+    }
+
+    #[test]
+    fn the_owner_of_the_head_answers_for_a_pull() {
+        for (head, author) in [
+            (r#""user": {"login": "org"}, "repo": {"owner": {"login": "org"}}"#, "org"),
+            (r#""repo": {"owner": {"login": "gitea-user"}}"#, "gitea-user"),
+            (r#""user": null, "repo": null"#, "opener"),
+        ] {
+            let pull = format!(
+                r#"{{"number": 1, "title": "", "state": "open", "user": {{"login": "opener"}}, "labels": [],
+                    "head": {{"sha": "abcdef0", {head}}}, "base": {{"ref": "main"}}}}"#
+            );
+            assert_eq!(serde_json::from_str::<Pull>(&pull).unwrap().author(), author);
+        }
     }
 }

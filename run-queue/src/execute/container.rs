@@ -164,7 +164,8 @@ impl Container {
         let mut inspect = self.command("inspect");
         inspect.args(["--type=container", "--format={{.State.Status}} {{.State.ExitCode}}", &id]);
         let answer = self.engine.ask("inspect", inspect).await?;
-        let code = answer.strip_prefix("exited ").map(str::parse);
+        // Between `stopped` and `exited` podman only cleans up.
+        let code = answer.strip_prefix("exited ").or_else(|| answer.strip_prefix("stopped ")).map(str::parse);
         match code {
             Some(Ok(code)) => Ok(State::Exited(code)),
             Some(Err(_)) => Err(EngineError::Answer { engine: self.engine.to_string(), answer }),

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use common::id::{BranchName, ForgeName, PullNumber, RepoName};
+use common::id::{BranchName, ForgeName, InvalidId, PullNumber, RepoName};
 
 /// A context in its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +20,38 @@ pub struct TestContext {
 /// A repository that a context names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherRepo {
+    /// The repository.
+    pub project: Project,
+    /// None: its default branch.
+    pub branch: Option<BranchName>,
+}
+
+/// `[FORGE:]OWNER/REPO`: a repository as contexts and the test map name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Project {
     /// None: the default one.
     pub forge: Option<ForgeName>,
     /// The repository.
     pub repo: RepoName,
-    /// None: its default branch.
-    pub branch: Option<BranchName>,
+}
+
+impl From<RepoName> for Project {
+    fn from(repo: RepoName) -> Self {
+        Self { forge: None, repo }
+    }
+}
+
+impl FromStr for Project {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match text.split_once(':') {
+            None => Ok(RepoName::new(text)?.into()),
+            Some((forge, repo)) => {
+                Ok(Self { forge: Some(ForgeName::new(forge)?), repo: RepoName::new(repo)? })
+            }
+        }
+    }
 }
 
 /// A text that is no context.
@@ -75,14 +101,10 @@ impl FromStr for TestContext {
 }
 
 fn other(part: &str) -> Option<OtherRepo> {
-    let (forge, path) = match part.split_once(':') {
-        None => (None, part),
-        Some((forge, path)) => (Some(ForgeName::new(forge).ok()?), path),
-    };
-    let mut names = path.splitn(3, '/');
-    let repo = format!("{}/{}", names.next()?, names.next()?);
+    let mut names = part.splitn(3, '/');
+    let project = format!("{}/{}", names.next()?, names.next()?);
     let branch = names.next().map(BranchName::new).transpose().ok()?;
-    Some(OtherRepo { forge, repo: RepoName::new(repo).ok()?, branch })
+    Some(OtherRepo { project: project.parse().ok()?, branch })
 }
 
 #[cfg(test)]
@@ -93,7 +115,8 @@ mod tests {
         let context: TestContext = text.parse().ok()?;
         let other = context.other.as_ref().map(|it| {
             let branch = it.branch.as_ref().map_or("-", BranchName::as_str);
-            format!("{}:{} {branch}", it.forge.as_ref().map_or("", ForgeName::as_str), it.repo)
+            let Project { forge, repo } = &it.project;
+            format!("{}:{repo} {branch}", forge.as_ref().map_or("", ForgeName::as_str))
         });
         Some((context.image_scenario(), context.bots.map(|it| it.to_string()), other))
     }

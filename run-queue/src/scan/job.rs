@@ -22,10 +22,21 @@ pub struct JobContext<'a> {
     pub context: &'a Context,
     /// The same in its parts.
     pub parsed: &'a TestContext,
-    /// The head of the bots pull that the context names.
-    pub bots_head: Option<CommitSha>,
+    /// The pull of the bots repository that the context names.
+    pub bots: BotsPull,
     /// For the slug.
     pub now: Timestamp,
+}
+
+/// What `bots#PULL` in a context leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BotsPull {
+    /// The context names none.
+    NotNamed,
+    /// Its head.
+    Head(CommitSha),
+    /// There is no such pull. The job is made all the same, as its failure is what tells the one who asked for it.
+    Missing,
 }
 
 /// The task, where it goes and how urgent it is.
@@ -77,8 +88,8 @@ fn slug(cx: &JobContext<'_>) -> Result<Slug, InvalidId> {
 fn command_subject(cx: &JobContext<'_>) -> Option<TaskSubject> {
     let other = cx.parsed.other.as_ref()?;
     Some(TaskSubject {
-        forge: other.forge.clone(),
-        repo: other.repo.clone(),
+        forge: other.project.forge.clone(),
+        repo: other.project.repo.clone(),
         sha: None,
         branch: tested_branch(cx),
         pull: None,
@@ -89,17 +100,20 @@ fn command_subject(cx: &JobContext<'_>) -> Option<TaskSubject> {
 /// The branch that is tested: of the repository that the context names, else the pull's base.
 fn tested_branch(cx: &JobContext<'_>) -> Option<BranchName> {
     match &cx.parsed.other {
-        Some(other) => other.branch.clone().or_else(|| cx.settings.test_map.default_branch(&other.repo)),
+        Some(other) => other.branch.clone().or_else(|| cx.settings.test_map.default_branch(&other.project)),
         None => cx.subject.base.clone(),
     }
 }
 
 fn bots_ref(cx: &JobContext<'_>) -> String {
-    if let Some(head) = &cx.bots_head {
-        return head.to_string();
-    }
     let bots_tests_another = *cx.repo == cx.settings.bots_repo && cx.parsed.other.is_some();
-    if bots_tests_another { cx.subject.sha.to_string() } else { "main".to_owned() }
+    match &cx.bots {
+        BotsPull::Head(head) => head.to_string(),
+        // No commit and no branch, to the letter as in existing deployments.
+        BotsPull::Missing => "xxx".to_owned(),
+        BotsPull::NotNamed if bots_tests_another => cx.subject.sha.to_string(),
+        BotsPull::NotNamed => "main".to_owned(),
+    }
 }
 
 fn env(cx: &JobContext<'_>) -> BTreeMap<EnvName, EnvValue> {
@@ -121,7 +135,7 @@ fn env(cx: &JobContext<'_>) -> BTreeMap<EnvName, EnvValue> {
 fn human(cx: &JobContext<'_>) -> String {
     let pull = format!("pull-{}", number(cx));
     let image = cx.parsed.image_scenario();
-    let project = cx.parsed.other.as_ref().map_or(cx.repo, |it| &it.repo);
+    let project = cx.parsed.other.as_ref().map_or(cx.repo, |it| &it.project.repo);
     let bots = bots_ref(cx);
     let branch = tested_branch(cx).map(|it| format!("   {{{it}}}")).unwrap_or_default();
     format!("{pull:11} {image:25} {:10}   ({project}) [bots@{bots}]{branch}", cx.subject.sha.short(7))
@@ -144,19 +158,14 @@ mod tests {
         }
     }
 
-    fn task(
-        repo: &str,
-        subject: &Subject,
-        context: &str,
-        bots_head: Option<&str>,
-    ) -> (Task, Queue, Priority) {
+    fn task(repo: &str, subject: &Subject, context: &str, bots: BotsPull) -> (Task, Queue, Priority) {
         job_task(&JobContext {
             settings: &ScanSettings::default(),
             repo: &repo.parse().unwrap(),
             subject,
             context: &context.parse().unwrap(),
             parsed: &context.parse().unwrap(),
-            bots_head: bots_head.map(|it| it.parse().unwrap()),
+            bots,
             now: "2026-11-20T08:00:00Z".parse().unwrap(),
         })
         .unwrap()
@@ -169,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_pull_becomes_the_job_of_the_golden_file() {
-        let (task, queue, priority) = task("o/r", &subject(1), "fedora/nightly", None);
+        let (task, queue, priority) = task("o/r", &subject(1), "fedora/nightly", BotsPull::NotNamed);
         let golden = include_str!("../../../common/golden/job-scan-1.json");
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value(&task.to_json()), value(golden));
@@ -178,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_commit_without_a_pull_reports_an_issue() {
-        let (task, ..) = task("o/r", &subject(0), "fedora", None);
+        let (task, ..) = task("o/r", &subject(0), "fedora", BotsPull::NotNamed);
         let Kind::Job(job) = &task.kind else { panic!("{task:?}") };
         let report = serde_json::to_value(&job.report).unwrap();
         assert_eq!(report, serde_json::json!({"title": "Tests failed on abcdef", "labels": ["nightly"]}));
@@ -191,13 +200,14 @@ mod tests {
 
     #[test]
     fn contexts_choose_queue_and_priority() {
-        let (_, queue, priority) = task("o/r", &subject(1), "rhel-9/devel", None);
+        let (_, queue, priority) = task("o/r", &subject(1), "rhel-9/devel", BotsPull::NotNamed);
         assert_eq!((queue, priority), (Queue::Internal, Priority::HIGH));
     }
 
     #[test]
     fn a_context_that_names_a_repository_runs_the_command_from_there() {
-        let (task, ..) = task("cockpit-project/bots", &subject(3), "fedora@gitea:o/r/stable", None);
+        let (task, ..) =
+            task("cockpit-project/bots", &subject(3), "fedora@gitea:o/r/stable", BotsPull::NotNamed);
         let Kind::Job(job) = &task.kind else { panic!("{task:?}") };
         let subject = serde_json::to_value(&job.command_subject).unwrap();
         assert_eq!(subject, serde_json::json!({"forge": "gitea", "repo": "o/r", "branch": "stable"}));
@@ -208,7 +218,11 @@ mod tests {
 
     #[test]
     fn a_context_that_names_a_bots_pull_uses_its_head() {
-        let (task, ..) = task("o/r", &subject(1), "fedora@bots#7", Some("0123456789"));
-        assert_eq!(env_of(&task, "COCKPIT_BOTS_REF").unwrap(), "0123456789");
+        let head = "0123456789".parse().unwrap();
+        for (bots, reference) in [(BotsPull::Head(head), "0123456789"), (BotsPull::Missing, "xxx")] {
+            let (task, ..) = task("o/r", &subject(1), "fedora@bots#7", bots);
+            assert_eq!(env_of(&task, "COCKPIT_BOTS_REF").unwrap(), reference);
+            assert!(task.human.unwrap().contains(&format!(" [bots@{reference}] ")));
+        }
     }
 }

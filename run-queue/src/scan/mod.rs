@@ -13,12 +13,12 @@ use common::Clock;
 use common::broker::{Headers, Outgoing};
 use common::event::{Action, Envelope, Event, PullRequestEvent, StatusEvent};
 use common::forge::{Forge, ForgeError, NewStatus, Pull, StatusState};
-use common::id::{CommitSha, Context, RepoName};
+use common::id::{CommitSha, Context, PullNumber, RepoName};
 
 pub use allow_list::AllowList;
-pub use context::TestContext;
+pub use context::{Project, TestContext};
 pub use decide::{Decision, Skipped, Subject, decide};
-pub use job::{JobContext, job_task};
+pub use job::{BotsPull, JobContext, job_task};
 pub use settings::{ScanArgs, ScanSettings};
 pub use test_map::TestMap;
 
@@ -77,7 +77,8 @@ impl Scanner {
         asked: &[Context],
         cause: &Headers,
     ) -> Result<Vec<Outgoing>, Failure> {
-        if !self.settings.test_map.knows(repo) {
+        // What is asked for by name is run everywhere.
+        if asked.is_empty() && !self.settings.test_map.knows(repo) {
             tracing::info!(repo.name = %repo, "the test map does not know this repository");
             return Ok(Vec::new());
         }
@@ -125,25 +126,27 @@ impl Scanner {
         cause: &Headers,
     ) -> Result<Outgoing, Failure> {
         let parsed: TestContext = context.as_str().parse().map_err(Failure::fail)?;
-        let bots_head = match parsed.bots {
-            None => None,
-            Some(number) => {
-                let pull = self.forge.pull(&self.settings.bots_repo, number).await;
-                Some(pull.map_err(forge_failure)?.head.sha)
-            }
-        };
         let (task, queue, priority) = job_task(&JobContext {
             settings: &self.settings,
             repo,
             subject,
             context,
             parsed: &parsed,
-            bots_head,
+            bots: self.bots(parsed.bots).await?,
             now: self.clock.now(),
         })
         .map_err(Failure::fail)?;
         let body = Bytes::from(task.to_json());
         Ok(Outgoing { queue, body, priority: Some(priority), headers: cause.caused() })
+    }
+
+    async fn bots(&self, named: Option<PullNumber>) -> Result<BotsPull, Failure> {
+        let Some(number) = named else { return Ok(BotsPull::NotNamed) };
+        match self.forge.pull(&self.settings.bots_repo, number).await {
+            Ok(pull) => Ok(BotsPull::Head(pull.head.sha)),
+            Err(ForgeError::NotFound { .. }) => Ok(BotsPull::Missing),
+            Err(error) => Err(forge_failure(error)),
+        }
     }
 }
 

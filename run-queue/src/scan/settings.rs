@@ -7,7 +7,7 @@ use common::config::{Reader, Table};
 use common::id::{BranchName, Context, RepoName, SecretName};
 use serde_json::{Map, Value};
 
-use super::{AllowList, TestContext, TestMap};
+use super::{AllowList, Project, TestContext, TestMap};
 
 /// The scanner's own options.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -132,8 +132,8 @@ fn read_map(file: &Path) -> Result<Map<String, Value>, String> {
 fn parse_map(repos: &Map<String, Value>, complain: &mut dyn FnMut(&str, String)) -> TestMap {
     let mut map = TestMap::default();
     for (repo, branches) in repos {
-        let (Ok(name), Some(branches)) = (RepoName::new(repo), branches.as_object()) else {
-            complain(repo, "expected `\"owner/name\" = { branch = [contexts] }`".to_owned());
+        let (Ok(project), Some(branches)) = (repo.parse::<Project>(), branches.as_object()) else {
+            complain(repo, "expected `\"[forge:]owner/name\" = { branch = [contexts] }`".to_owned());
             continue;
         };
         for (branch, contexts) in branches {
@@ -141,11 +141,7 @@ fn parse_map(repos: &Map<String, Value>, complain: &mut dyn FnMut(&str, String))
             match (BranchName::new(branch), parse_contexts(contexts)) {
                 (Err(error), _) => complain(&key, error.to_string()),
                 (_, Err(error)) => complain(&key, error),
-                (Ok(branch), Ok(contexts)) => {
-                    for context in contexts {
-                        map.insert(name.clone(), branch.clone(), context);
-                    }
-                }
+                (Ok(branch), Ok(contexts)) => map.insert(project.clone(), branch, contexts),
             }
         }
     }
@@ -169,7 +165,7 @@ fn inject(reader: &Reader, map: &mut TestMap) {
         Some((BranchName::new(branch).ok()?, Context::new(context).ok()?))
     });
     match parts {
-        Some((branch, context)) => map.inject(&branch, &context),
+        Some((branch, context)) => map.inject(branch, context),
         None => {
             reader.problem("$COCKPIT_TESTMAP_INJECT", "expected BRANCH/CONTEXT, such as `main/fedora/devel`");
         }

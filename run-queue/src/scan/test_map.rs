@@ -4,69 +4,82 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::id::{BranchName, Context, RepoName};
 
-use super::TestContext;
+use super::{Project, TestContext};
 
 /// Contexts that are run only when asked for are listed under this branch.
 const MANUAL: &str = "_manual";
 
-/// Repository → branch → contexts.
+/// Repository → branch → contexts. A branch without contexts says something too: that the repository has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TestMap(BTreeMap<RepoName, BTreeMap<BranchName, Vec<Context>>>);
+pub struct TestMap {
+    projects: BTreeMap<Project, BTreeMap<BranchName, Vec<Context>>>,
+    /// What every repository has beside that, listed or not.
+    injected: Option<(BranchName, Context)>,
+}
 
 impl TestMap {
-    /// Adds a context to a branch of a repository.
-    pub fn insert(&mut self, repo: RepoName, branch: BranchName, context: Context) {
-        let contexts = self.0.entry(repo).or_default().entry(branch).or_default();
-        if !contexts.contains(&context) {
-            contexts.push(context);
+    /// Adds contexts to a branch of a repository.
+    pub fn insert(
+        &mut self,
+        project: Project,
+        branch: BranchName,
+        contexts: impl IntoIterator<Item = Context>,
+    ) {
+        let listed = self.projects.entry(project).or_default().entry(branch).or_default();
+        for context in contexts {
+            if !listed.contains(&context) {
+                listed.push(context);
+            }
         }
     }
 
     /// Adds a context to a branch of every repository (`$COCKPIT_TESTMAP_INJECT`).
-    pub fn inject(&mut self, branch: &BranchName, context: &Context) {
-        let repos: Vec<_> = self.0.keys().cloned().collect();
-        for repo in repos {
-            self.insert(repo, branch.clone(), context.clone());
-        }
+    pub fn inject(&mut self, branch: BranchName, context: Context) {
+        self.injected = Some((branch, context));
     }
 
-    /// Whether the repository is in it.
+    /// Whether there is anything to test in a repository.
     #[must_use]
     pub fn knows(&self, repo: &RepoName) -> bool {
-        self.0.contains_key(repo)
+        self.injected.is_some() || self.projects.contains_key(&Project::from(repo.clone()))
     }
 
     /// What a branch is tested with, in the order of the map.
-    #[must_use]
-    pub fn contexts(&self, repo: &RepoName, branch: &BranchName) -> &[Context] {
-        self.0.get(repo).and_then(|it| it.get(branch)).map_or(&[], Vec::as_slice)
+    pub fn contexts(&self, repo: &RepoName, branch: &BranchName) -> impl Iterator<Item = &Context> {
+        let listed = self.projects.get(&Project::from(repo.clone())).and_then(|it| it.get(branch));
+        let injected = self.injected.iter().filter(move |(to, _)| to == branch).map(|(_, context)| context);
+        listed.into_iter().flatten().chain(injected)
     }
 
     /// Whether its image is in the map: of the repository, or of the repository and branch that the context names.
     #[must_use]
     pub fn is_valid(&self, repo: &RepoName, context: &TestContext) -> bool {
-        match &context.other {
-            None => self.images(repo, None).contains(context.image.as_str()),
+        let images = match &context.other {
+            None => self.images(&repo.clone().into(), None),
             Some(other) => {
-                let branch = other.branch.clone().or_else(|| self.default_branch(&other.repo));
-                self.images(&other.repo, branch.as_ref()).contains(context.image.as_str())
+                let branch = other.branch.clone().or_else(|| self.default_branch(&other.project));
+                self.images(&other.project, branch.as_ref())
             }
-        }
+        };
+        images.contains(context.image.as_str())
     }
 
     /// `master` if the map has it, else `main`.
     #[must_use]
-    pub fn default_branch(&self, repo: &RepoName) -> Option<BranchName> {
-        let has_master = self.0.get(repo).is_some_and(|it| it.keys().any(|it| it.as_str() == "master"));
+    pub fn default_branch(&self, project: &Project) -> Option<BranchName> {
+        let branches = self.projects.get(project);
+        let has_master = branches.is_some_and(|it| it.keys().any(|it| it.as_str() == "master"));
         BranchName::new(if has_master { "master" } else { "main" }).ok()
     }
 
     /// The images of a repository; of one branch and the manual ones, where there is a branch.
-    fn images(&self, repo: &RepoName, branch: Option<&BranchName>) -> BTreeSet<&str> {
+    fn images(&self, project: &Project, branch: Option<&BranchName>) -> BTreeSet<&str> {
         let wanted = |name: &BranchName| branch.is_none_or(|it| it == name) || name.as_str() == MANUAL;
-        let branches = self.0.get(repo).into_iter().flatten().filter(|(name, _)| wanted(name));
-        branches
+        let listed = self.projects.get(project).into_iter().flatten().filter(|(name, _)| wanted(name));
+        let injected = self.injected.iter().filter(|(name, _)| wanted(name)).map(|(_, context)| context);
+        listed
             .flat_map(|(_, contexts)| contexts)
+            .chain(injected)
             .filter_map(|it| it.as_str().split(['/', '@']).next())
             .collect()
     }
@@ -76,38 +89,70 @@ impl TestMap {
 mod tests {
     use super::*;
 
-    fn map(entries: &[(&str, &str, &str)]) -> TestMap {
+    fn map(entries: &[(&str, &str, &[&str])]) -> TestMap {
         let mut map = TestMap::default();
-        for (repo, branch, context) in entries {
-            map.insert(repo.parse().unwrap(), branch.parse().unwrap(), context.parse().unwrap());
+        for (project, branch, contexts) in entries {
+            let contexts: Vec<_> = contexts.iter().map(|it| it.parse().unwrap()).collect();
+            map.insert(project.parse().unwrap(), branch.parse().unwrap(), contexts);
         }
         map
+    }
+
+    fn default_branch(map: &TestMap, project: &str) -> String {
+        map.default_branch(&project.parse().unwrap()).unwrap().to_string()
     }
 
     #[test]
     fn an_image_of_the_map_makes_a_context_valid() {
         let map = map(&[
-            ("o/r", "main", "fedora/x"),
-            ("o/r", "_manual", "arch"),
-            ("p/q", "stable", "rhel"),
-            ("p/q", "main", "debian"),
+            ("o/r", "main", &["fedora/x"]),
+            ("o/r", "_manual", &["arch"]),
+            ("p/q", "stable", &["rhel"]),
+            ("p/q", "main", &["debian"]),
+            ("forge:p/q", "main", &["suse"]),
         ]);
         let valid = |context: &str| map.is_valid(&"o/r".parse().unwrap(), &context.parse().unwrap());
-        for context in ["fedora", "fedora/other", "fedora@bots#1", "arch", "debian@p/q", "rhel@p/q/stable"] {
+        for context in [
+            "fedora",
+            "fedora/other",
+            "fedora@bots#1",
+            "arch",
+            "debian@p/q",
+            "rhel@p/q/stable",
+            "suse@forge:p/q",
+        ] {
             assert!(valid(context), "{context}");
         }
-        for context in ["rhel", "rhel@p/q", "debian@p/q/stable", "fedora@p/q", "fedora@x/y"] {
+        for context in [
+            "rhel",
+            "rhel@p/q",
+            "debian@p/q/stable",
+            "fedora@p/q",
+            "fedora@x/y",
+            "suse@p/q",
+            "debian@forge:p/q",
+        ] {
             assert!(!valid(context), "{context}");
         }
     }
 
     #[test]
+    fn a_branch_without_contexts_is_known_all_the_same() {
+        let map = map(&[("p/q", "master", &[]), ("f:p/q", "main", &[])]);
+        assert!(map.knows(&"p/q".parse().unwrap()));
+        assert_eq!(default_branch(&map, "p/q"), "master");
+        assert_eq!(default_branch(&map, "f:p/q"), "main");
+        assert_eq!(default_branch(&map, "o/r"), "main");
+    }
+
+    #[test]
     fn a_context_can_be_injected_everywhere() {
-        let mut map = map(&[("o/r", "main", "fedora"), ("p/q", "master", "rhel")]);
-        map.inject(&"main".parse().unwrap(), &"arch".parse().unwrap());
-        let contexts = |repo: &str| map.contexts(&repo.parse().unwrap(), &"main".parse().unwrap()).len();
-        assert_eq!((contexts("o/r"), contexts("p/q")), (2, 1));
-        assert_eq!(map.default_branch(&"p/q".parse().unwrap()).unwrap().as_str(), "master");
-        assert_eq!(map.default_branch(&"o/r".parse().unwrap()).unwrap().as_str(), "main");
+        let mut map = map(&[("o/r", "main", &["fedora"]), ("p/q", "master", &["rhel"])]);
+        let unknown = "x/y".parse().unwrap();
+        assert!(!map.knows(&unknown));
+        map.inject("main".parse().unwrap(), "arch".parse().unwrap());
+        let contexts = |repo: &str| map.contexts(&repo.parse().unwrap(), &"main".parse().unwrap()).count();
+        assert_eq!((contexts("o/r"), contexts("p/q"), contexts("x/y")), (2, 1, 1));
+        assert!(map.knows(&unknown) && map.is_valid(&unknown, &"arch/z".parse().unwrap()));
     }
 }

@@ -178,6 +178,11 @@ impl Broker {
         }
     }
 
+    /// The end of a private broker's log, if it has ended although it should be up.
+    pub fn last_words(&mut self) -> Result<Option<String>> {
+        self.node.as_mut().map_or(Ok(None), |node| node.last_words())
+    }
+
     /// The process group of a private broker that is up.
     pub fn group(&self) -> Option<i32> {
         self.node.as_ref().and_then(|node| node.group())

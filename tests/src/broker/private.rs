@@ -123,6 +123,10 @@ impl Node {
         }
     }
 
+    pub(super) fn last_words(&mut self) -> Result<Option<String>> {
+        Ok(self.has_exited()?.then(|| self.complaint()))
+    }
+
     async fn answers(&self) -> bool {
         let listens = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.tls)).await.is_ok();
         listens && self.api.ping().await.is_ok()

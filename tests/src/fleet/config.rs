@@ -23,6 +23,10 @@ pub struct Setup {
     pub receiver: String,
     /// `[scan]`, in TOML.
     pub scan: String,
+    /// The virtual host, if not one with a name of its own; it is removed with the fleet.
+    pub vhost: Option<String>,
+    /// The folder that logs go to, if not one that is removed with the fleet.
+    pub logs: Option<PathBuf>,
 }
 
 impl Default for Setup {
@@ -37,6 +41,8 @@ impl Default for Setup {
             scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
                    [scan.test-map.\"octo/app\"]\nmain = [\"debian\"]\n_manual = [\"debian/slow\", \"rhel-9\"]\n"
                 .to_owned(),
+            vhost: None,
+            logs: None,
         }
     }
 }
@@ -49,7 +55,23 @@ impl Fleet {
 
     /// The folder that logs go to.
     pub fn logs_dir(&self) -> PathBuf {
-        self.folder.path().join("logs")
+        self.setup.logs.clone().unwrap_or_else(|| self.folder.path().join("logs"))
+    }
+
+    /// The address under which that folder is served, without a slash at the end.
+    pub fn logs_url(&self) -> &str {
+        self.logs.url()
+    }
+
+    /// The temporary folders that end with the fleet.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let folders = [self.folder.path(), self.git.folder()].into_iter().chain(self.broker.folder());
+        folders.chain(self.engine.folder()).map(PathBuf::from).collect()
+    }
+
+    /// The virtual host that the programs use.
+    pub fn vhost(&self) -> &str {
+        self.vhost.name()
     }
 
     pub(super) fn write_config(&self) -> Result<()> {

@@ -1,10 +1,47 @@
 //! The end of a fleet: in good order, and with nothing left over.
 
+use std::path::PathBuf;
+
+use std::process::ExitStatus;
+
 use anyhow::{Context, Result, ensure};
 
 use super::{DEADLINE, Fleet};
+use crate::engine::Container;
+
+/// How a fleet went that was left.
+#[derive(Debug, Default)]
+pub struct Farewell {
+    /// What each program ended with; one that is missing here was killed.
+    pub programs: Vec<(String, ExitStatus)>,
+    /// The containers that were left over, and have been removed.
+    pub containers: Vec<Container>,
+}
 
 impl Fleet {
+    /// Ends a fleet whatever it is doing: programs drop their work, and are killed where that is not done when `patience` ends.
+    /// Then everything around them goes. Nothing is demanded of a fleet that is left, so messages may be in its queues.
+    pub async fn leave(mut self, patience: impl Future<Output = ()>) -> Result<Farewell> {
+        let mut farewell = Farewell::default();
+        let orderly = async {
+            for program in self.webhook.iter_mut().chain(&mut self.workers) {
+                if let Ok(status) = program.leave(DEADLINE).await {
+                    farewell.programs.push((program.name().to_owned(), status));
+                }
+            }
+        };
+        tokio::select! {
+            () = orderly => {}
+            () = patience => {}
+        }
+        (self.webhook, self.workers) = (None, Vec::new());
+        farewell.containers = self.engine.remove_containers().await?;
+        let Self { forge, .. } = self;
+        // Until its connections are closed it holds the repositories. Whether it was asked for what it does not know is a test's business.
+        let _ = forge.finish().await;
+        Ok(farewell)
+    }
+
     /// Ends the programs, then everything around them; fails when one did not end well or something is left.
     pub async fn finish(mut self) -> Result<()> {
         let problems = self.problems().await;
@@ -36,16 +73,21 @@ impl Fleet {
         Ok(())
     }
 
-    /// What the programs said, for a test that failed.
+    /// What the programs said, those that have ended too, for a test that failed.
     pub(super) fn story(&self) -> String {
-        let programs = self.webhook.iter().chain(&self.workers);
-        programs.map(|it| format!("--- {}\n{}", it.name(), it.said())).collect::<Vec<_>>().join("\n")
+        let files = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten().map(|it| it.path());
+        let mut logs: Vec<_> = files.filter(|it| it.extension().is_some_and(|it| it == "log")).collect();
+        logs.sort();
+        let told = |it: &PathBuf| {
+            format!("--- {}\n{}", it.display(), std::fs::read_to_string(it).unwrap_or_default())
+        };
+        logs.iter().map(told).collect::<Vec<_>>().join("\n")
     }
 
-    /// Ends one worker in good order.
-    pub async fn stop_worker(&mut self, number: usize) -> Result<()> {
+    /// Waits for the end of a worker that was asked to end; it must end well.
+    pub async fn worker_ended(&mut self, number: usize) -> Result<()> {
         let worker = self.workers.get_mut(number).with_context(|| format!("no worker {number}"))?;
-        let status = worker.stop(DEADLINE).await?;
+        let status = worker.ended(DEADLINE).await?;
         ensure!(status.success(), "{} ended with {status}:\n{}", worker.name(), worker.said());
         self.workers.remove(number);
         Ok(())

@@ -10,14 +10,17 @@ mod queues;
 mod verbs;
 mod web;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use common::id::{CommitSha, PullNumber, RepoName};
+use futures_util::FutureExt;
 use tempfile::TempDir;
 
 pub use self::config::Setup;
+pub use self::finish::Farewell;
 pub use self::program::Program;
 pub use self::queues::Dead;
 use self::web::LogServer;
@@ -73,8 +76,10 @@ impl Fleet {
         let forge = FakeForge::start(Access::Token(secrets::FORGE_TOKEN.to_owned())).await?;
         serve_contents(&forge, &git);
         let folder = tempfile::Builder::new().prefix("flotilla-fleet-").tempdir()?;
-        let logs = LogServer::start(&folder.path().join("logs")).await?;
-        let vhost = broker.vhost(&format!("fleet-{}", uuid::Uuid::now_v7().simple())).await?;
+        let logs_dir = setup.logs.clone().unwrap_or_else(|| folder.path().join("logs"));
+        let logs = LogServer::start(&logs_dir).await?;
+        let own_name = || format!("fleet-{}", uuid::Uuid::now_v7().simple());
+        let vhost = broker.vhost(&setup.vhost.clone().unwrap_or_else(own_name)).await?;
         let mut fleet = Self {
             forge,
             git,
@@ -118,7 +123,9 @@ pub async fn run_test_with(setup: Setup, test: impl AsyncFnOnce(&mut Fleet) -> R
     common::crypto::install();
     let done = async {
         let mut fleet = Fleet::start(setup).await.context("the fleet did not start")?;
-        let tested = test(&mut fleet).await;
+        // A failed assertion is told with the same story as an error, and the fleet ends in order.
+        let tested = AssertUnwindSafe(test(&mut fleet)).catch_unwind().await;
+        let tested = tested.unwrap_or_else(|_| Err(anyhow::anyhow!("an assertion failed, see above")));
         let story = if tested.is_err() { fleet.story() } else { String::new() };
         let finished = fleet.finish().await;
         tested.with_context(|| format!("the test failed; what the programs said:\n{story}"))?;

@@ -65,6 +65,16 @@ impl Program {
         self.group.id()
     }
 
+    /// The file that it writes its log to.
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
+    /// How it ended, if it has.
+    pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        self.group.exited()
+    }
+
     /// Everything that it has said.
     pub fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -129,6 +139,16 @@ impl Program {
     pub async fn stop(&mut self, deadline: Duration) -> Result<ExitStatus> {
         if self.group.exited()?.is_none() {
             self.signal(Signal::TERM)?;
+        }
+        self.ended(deadline).await
+    }
+
+    /// Asks it to end without an end to what it does, and says what it ended with.
+    pub async fn leave(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        if self.group.exited()?.is_none() {
+            // The first signal and the second, which are different ones: two of a kind can arrive as one.
+            self.signal(Signal::TERM)?;
+            self.signal(Signal::INT)?;
         }
         self.ended(deadline).await
     }

@@ -130,6 +130,27 @@ impl Fleet {
         Ok(())
     }
 
+    /// Waits until a message is dead, and takes it.
+    pub async fn wait_for_dead(&self) -> Result<Dead> {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            if let Some(dead) = self.take_dead().await?.pop() {
+                return Ok(dead);
+            }
+            ensure!(Instant::now() < end, "nothing is dead within {DEADLINE:?}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until a container runs.
+    pub async fn wait_for_container(&self) -> Result<()> {
+        let end = Instant::now() + DEADLINE;
+        while self.engine.containers().await?.is_empty() {
+            ensure!(Instant::now() < end, "no container within {DEADLINE:?}");
+        }
+        Ok(())
+    }
+
     /// Takes everything out of `dead`.
     pub async fn take_dead(&self) -> Result<Vec<Dead>> {
         let session = self.session().await?;

@@ -37,4 +37,4 @@ pub use fake::{Access, FakeForge};
 pub use fault::{Fault, Reply};
 pub use journal::Recorded;
 pub use state::{IssueRecord, NewPull, PullRecord, StatusRecord};
-pub use webhook::{Delivered, Delivery, Hook, sign};
+pub use webhook::{Delivered, Delivery, Hook, sign, sign_sha1};

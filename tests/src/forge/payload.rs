@@ -226,6 +226,7 @@ impl Site<'_> {
             ("/user/login", json!(author)),
             ("/labels", labels.iter().map(|it| self.label(it)).collect()),
             ("/head/sha", json!(head)),
+            ("/head/user/login", json!(author)),
             ("/base/ref", json!(base)),
             ("/base/sha", json!(tip)),
             ("/state", json!(state)),

@@ -62,7 +62,7 @@ impl Hook {
             .header("x-github-event", event.as_str())
             .header("x-github-delivery", id.as_str())
             .header("x-github-hook-id", "1")
-            .header("x-hub-signature", sha1(&self.secret, payload.as_bytes()))
+            .header("x-hub-signature", sign_sha1(&self.secret, payload.as_bytes()))
             .header("x-hub-signature-256", sign(&self.secret, payload.as_bytes()))
             .body(payload.clone());
         let what = || format!("delivery {id} ({event}) to {}", self.url);
@@ -79,7 +79,7 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
 }
 
 /// The value of `X-Hub-Signature`, which GitHub still sends beside the other.
-fn sha1(secret: &str, body: &[u8]) -> String {
+pub fn sign_sha1(secret: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.as_bytes());
     format!("sha1={}", hex::encode(hmac::sign(&key, body)))
 }
@@ -94,7 +94,7 @@ mod tests {
         let signature = sign("It's a Secret to Everybody", b"Hello, World!");
         assert_eq!(signature, "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
         assert_eq!(
-            sha1("key", b"The quick brown fox jumps over the lazy dog"),
+            sign_sha1("key", b"The quick brown fox jumps over the lazy dog"),
             "sha1=de7c9b85b8b78aa6bc8a7a36f70a90701c9db4d9"
         );
     }

@@ -41,6 +41,11 @@ impl GitServer {
         format!("git://127.0.0.1:{}", self.daemon.port())
     }
 
+    /// Where it keeps everything.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Creates the repository `owner/name` with these files in the first commit of `main`.
     pub async fn create(&self, repo: &str, files: &[File]) -> Result<String> {
         let folder = self.path(repo);

@@ -1,10 +1,15 @@
 //! The fleet as its users see it.
 
+mod jobs;
+mod receiver;
 mod slice;
+mod worker;
 
 use anyhow::Result;
 use common::id::RepoName;
-use tests::fleet::Fleet;
+use tests::broker::{Broker, Options};
+use tests::engine::Engine;
+use tests::fleet::{Fleet, Setup};
 use tests::git::File;
 
 /// A repository whose tests are this shell script.
@@ -16,4 +21,17 @@ async fn repo(fleet: &Fleet, script: &str) -> Result<RepoName> {
 /// A file that makes a pull differ.
 fn change() -> [File; 1] {
     [File::new("README", "a change\n")]
+}
+
+/// A fleet whose broker the test may break.
+#[expect(clippy::unwrap_used, reason = "that is how a test fails")]
+async fn with_own_broker(setup: Setup, test: impl AsyncFnOnce(&mut Fleet) -> Result<()>) {
+    common::crypto::install();
+    let run = async {
+        let broker = Broker::private(&Options::default()).await?;
+        let mut fleet = Fleet::start_on(setup, broker, Engine::open().await?).await?;
+        test(&mut fleet).await?;
+        fleet.finish().await
+    };
+    run.await.unwrap();
 }

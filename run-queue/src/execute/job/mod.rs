@@ -7,12 +7,11 @@ mod run;
 mod verdict;
 
 use common::Chain;
-use common::logs::Log;
+use common::logs::{Log, LogError};
 use common::task::Job;
 
 pub use verdict::Verdict;
 
-use self::plan::Plan;
 use self::report::Reporter;
 use self::run::Run;
 use super::Executor;
@@ -28,28 +27,26 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
     let mut log = cx.logs.open(&plan.slug).await.map_err(Failure::retry)?;
     let reporter = Reporter { plan: &plan, url: log.url(), host: &cx.host };
     reporter.begin().await?;
-    header(&mut log, &plan, &cx.host).await.map_err(Failure::retry)?;
-    let ended = Run { plan: &plan, work, cx, url: reporter.url.clone() }.run(&mut log).await;
-    let verdict = match &ended {
-        Ok(verdict) => verdict.clone(),
-        Err(error) => Verdict::Internal(format!("{error:#}")),
+    let ended = Run { plan: &plan, work, cx, url: &reporter.url }.run(&mut log).await;
+    let verdict = ended.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
+    // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
+    let verdict = match end(log, &verdict).await {
+        Err(error) if verdict != Verdict::Abandoned => Verdict::Internal(Chain(&error).to_string()),
+        _ => verdict,
     };
-    log.write(format!("\n{}\n", verdict.trailer())).await.map_err(Failure::retry)?;
-    log.finish().await.map_err(Failure::retry)?;
+    if verdict == Verdict::Abandoned {
+        return Err(Failure::Abandoned);
+    }
+    reporter.end(&verdict).await?;
     match verdict {
-        Verdict::Abandoned => Err(Failure::Abandoned),
-        Verdict::Internal(reason) => {
-            reporter.end(&Verdict::Internal(reason.clone())).await?;
-            Err(Failure::Retry(reason))
-        }
-        verdict => reporter.end(&verdict).await,
+        Verdict::Internal(reason) => Err(Failure::Retry(reason)),
+        _ => Ok(()),
     }
 }
 
-async fn header(log: &mut Log, plan: &Plan<'_>, host: &str) -> Result<(), common::logs::LogError> {
-    log.write(format!("{}\n\nRunning on: {host}\n", plan.title)).await?;
-    log.write(format!("Image: {}\nCommit: {} {}\n\n", plan.image, plan.checkout.repo, plan.checkout.sha))
-        .await
+async fn end(mut log: Log, verdict: &Verdict) -> Result<(), LogError> {
+    log.write(format!("\n{}\n", verdict.trailer())).await?;
+    log.finish().await
 }
 
 /// An error with its causes, for a log that ends with it.

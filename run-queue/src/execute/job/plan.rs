@@ -5,13 +5,13 @@ use common::id::{BranchName, CommitSha, ImageRef, InvalidId, RepoName, Slug};
 use common::task::{Job, Subject};
 
 use super::super::Executor;
-use super::Verdict;
+use super::{Verdict, chain};
 use crate::handler::Failure;
 
 /// The file that names the image.
 const CONTAINER_FILE: &str = ".cockpit-ci/container";
 
-/// A job with nothing left to find out.
+/// Where a job reports: all that has to be known before anybody can be told how it stands.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) job: &'a Job,
@@ -19,11 +19,16 @@ pub(super) struct Plan<'a> {
     pub(super) forge: &'a Forge,
     /// The commit that statuses go to.
     pub(super) sha: CommitSha,
-    /// What is checked out.
-    pub(super) checkout: Checkout,
-    pub(super) image: ImageRef,
     pub(super) slug: Slug,
     pub(super) title: String,
+    under_test: Checkout,
+}
+
+/// What runs.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) checkout: Checkout,
+    pub(super) image: ImageRef,
 }
 
 /// A commit, and where it comes from.
@@ -36,52 +41,36 @@ pub(super) struct Checkout {
     pub(super) target: Option<BranchName>,
 }
 
-/// Asks the forge for what the job leaves open.
+/// Asks the forge for what the job leaves open about the commit.
 pub(super) async fn plan<'a>(job: &'a Job, cx: &'a Executor) -> Result<Plan<'a>, Failure> {
     let subject = job.subject();
-    let forge = forge(cx, &subject)?;
-    let under_test = resolve(forge, &subject).await?;
+    let forge = forge(cx, &subject).map_err(Failure::Fail)?;
+    let under_test = resolve(forge, &subject).await.map_err(forge_failure)?;
     let sha = under_test.sha.clone();
-    let (checkout_forge, checkout) = match &job.command_subject {
-        None => (forge, under_test),
-        Some(other) => {
-            let forge = self::forge(cx, other)?;
-            (forge, resolve(forge, other).await?)
-        }
-    };
-    Ok(Plan {
-        job,
-        forge,
-        image: image(job, checkout_forge, &checkout, cx).await?,
-        slug: slug(job, &sha).map_err(Failure::fail)?,
-        title: title(job, &sha),
-        checkout,
-        sha,
-    })
+    let slug = slug(job, &sha).map_err(Failure::fail)?;
+    Ok(Plan { job, forge, slug, title: title(job, &sha), sha, under_test })
 }
 
-fn forge<'a>(cx: &'a Executor, subject: &Subject) -> Result<&'a Forge, Failure> {
+fn forge<'a>(cx: &'a Executor, subject: &Subject) -> Result<&'a Forge, String> {
     cx.forges.get(subject.forge.as_ref()).ok_or_else(|| {
         let name = subject.forge.as_ref().map_or("", |it| it.as_str());
-        Failure::Fail(format!(
-            "the job is on the forge `{name}`, which this worker's configuration does not have"
-        ))
+        format!("the job is on the forge `{name}`, which this worker's configuration does not have")
     })
 }
 
-async fn resolve(forge: &Forge, subject: &Subject) -> Result<Checkout, Failure> {
+async fn resolve(forge: &Forge, subject: &Subject) -> Result<Checkout, ForgeError> {
     let repo = &subject.repo;
     let pull = match subject.pull {
         // Everything that the pull could say is said.
         Some(number) if subject.sha.is_none() || subject.target.is_none() => {
-            Some(forge.pull(repo, number).await.map_err(forge_failure)?)
+            Some(forge.pull(repo, number).await?)
         }
         _ => None,
     };
     let sha = match (&subject.sha, &pull) {
         (Some(sha), _) => sha.clone(),
         (None, Some(pull)) => pull.head.sha.clone(),
-        (None, None) => tip(forge, repo, subject.branch.as_ref()).await.map_err(forge_failure)?,
+        (None, None) => tip(forge, repo, subject.branch.as_ref()).await?,
     };
     let target = subject.target.clone().or_else(|| pull.map(|it| it.base.branch));
     Ok(Checkout { repo: repo.clone(), url: forge.clone_url(repo), sha, target })
@@ -94,21 +83,27 @@ async fn tip(forge: &Forge, repo: &RepoName, branch: Option<&BranchName>) -> Res
     }
 }
 
-async fn image(job: &Job, forge: &Forge, checkout: &Checkout, cx: &Executor) -> Result<ImageRef, Failure> {
+/// The image, or why what names it names none: that is its author's to mend.
+async fn image(
+    job: &Job,
+    forge: &Forge,
+    checkout: &Checkout,
+    default: Option<&ImageRef>,
+) -> anyhow::Result<Result<ImageRef, String>> {
     if let Some(text) = &job.container {
-        return ImageRef::new(text.trim()).map_err(Failure::fail);
+        return Ok(ImageRef::new(text.trim()).map_err(|it| it.to_string()));
     }
-    let file = forge.file(&checkout.repo, CONTAINER_FILE, &checkout.sha).await.map_err(forge_failure)?;
-    match (file, &cx.container.default_image) {
+    let file = forge.file(&checkout.repo, CONTAINER_FILE, &checkout.sha).await.map_err(|it| chain(&it))?;
+    match (file, default) {
         (Some(text), _) => {
             let text = String::from_utf8_lossy(&text);
-            ImageRef::new(text.trim()).map_err(|it| Failure::Fail(format!("{CONTAINER_FILE}: {it}")))
+            Ok(ImageRef::new(text.trim()).map_err(|it| format!("{CONTAINER_FILE}: {it}")))
         }
-        (None, Some(image)) => Ok(image.clone()),
-        (None, None) => Err(Failure::Fail(format!(
+        (None, Some(image)) => Ok(Ok(image.clone())),
+        (None, None) => anyhow::bail!(
             "no image: neither the job, nor {CONTAINER_FILE} at {}, nor container.default-image names one",
             checkout.sha
-        ))),
+        ),
     }
 }
 
@@ -128,6 +123,19 @@ impl Plan<'_> {
         let Some(context) = &self.job.context else { return Ok(false) };
         let statuses = self.forge.statuses(&self.job.repo, &self.sha).await.map_err(forge_failure)?;
         Ok(statuses.iter().any(|it| it.context == context.as_str() && it.state.is_verdict()))
+    }
+
+    /// Asks the forge for what the job leaves open about what runs.
+    pub(super) async fn content(&self, cx: &Executor) -> anyhow::Result<Result<Content, Verdict>> {
+        let (forge, checkout) = match &self.job.command_subject {
+            None => (self.forge, self.under_test.clone()),
+            Some(other) => {
+                let forge = forge(cx, other).map_err(anyhow::Error::msg)?;
+                (forge, resolve(forge, other).await.map_err(|it| chain(&it))?)
+            }
+        };
+        let image = image(self.job, forge, &checkout, cx.container.default_image.as_ref()).await?;
+        Ok(image.map(|image| Content { checkout, image }).map_err(Verdict::Refused))
     }
 
     /// Whether the work is stale: its pull is closed or has another head.

@@ -39,8 +39,11 @@ impl Reporter<'_> {
     async fn post(&self, state: StatusState, text: &str) -> Result<(), ForgeError> {
         let Plan { job, forge, sha, .. } = self.plan;
         let Some(context) = &job.context else { return Ok(()) };
-        let description = format!("{text} [{}]", self.host);
-        let status = NewStatus::new(context.clone(), state, &description).with_target_url(self.url.as_str());
+        let mut status = NewStatus::new(context.clone(), state, text).from_host(self.host);
+        // Forges refuse other addresses, such as those of logs that no web server serves.
+        if self.url.starts_with("http") {
+            status = status.with_target_url(self.url.as_str());
+        }
         let post = || forge.post_status(&job.repo, sha, &status);
         post.retry(pauses())
             .sleep(tokio::time::sleep)

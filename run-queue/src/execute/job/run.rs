@@ -9,8 +9,9 @@ use super::super::Executor;
 use super::super::attachments;
 use super::super::container::Container;
 use super::super::secrets;
-use super::plan::Plan;
-use super::{Verdict, arguments, chain};
+use super::arguments::Arguments;
+use super::plan::{Content, Plan};
+use super::{Verdict, chain};
 use crate::handler::Work;
 
 /// What a run needs.
@@ -19,26 +20,34 @@ pub(super) struct Run<'a> {
     pub(super) work: &'a Work,
     pub(super) cx: &'a Executor,
     /// Where the log is.
-    pub(super) url: String,
+    pub(super) url: &'a str,
 }
 
 impl Run<'_> {
     /// Runs the container unless the work is stale already. An error is never the user's.
     pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Verdict> {
+        log.write(format!("{}\n\nRunning on: {}\n", self.plan.title, self.cx.host)).await?;
         if let Some(stale) = self.plan.staleness().await.map_err(|it| chain(&it))? {
             return Ok(stale);
         }
+        let content = match self.plan.content(self.cx).await? {
+            Ok(content) => content,
+            Err(refused) => return Ok(refused),
+        };
+        let Content { checkout, image } = &content;
+        log.write(format!("Image: {image}\nCommit: {} {}\n\n", checkout.repo, checkout.sha)).await?;
         let secrets = secrets::give(&self.plan.job.secrets, &self.cx.container, &self.cx.secrets)?;
         let container = &self.cx.container;
-        let words = arguments::arguments(
-            self.plan,
-            self.work,
-            &container.run_args,
-            &secrets.words,
-            &self.url,
-            &self.cx.host,
-        );
-        let mut container = container.engine.start(&words)?;
+        let words = Arguments {
+            job: self.plan.job,
+            content: &content,
+            headers: &self.work.headers,
+            run_args: &container.run_args,
+            secrets: &secrets.words,
+            url: self.url,
+            host: &self.cx.host,
+        };
+        let mut container = container.engine.start(&words.words())?;
         // The time runs while the image is pulled, too.
         let ended = tokio::select! {
             ended = follow(&mut container, log) => ended,

@@ -17,6 +17,8 @@ pub enum Verdict {
     Closed(RepoName, PullNumber),
     /// Its pull has another head.
     Changed(RepoName, PullNumber),
+    /// What the job or its repository asks for is not what it should be, with the reason.
+    Refused(String),
     /// Not the user's code: with the chain of errors.
     Internal(String),
     /// The delivery was lost, or the process leaves: the task will be delivered again, and nothing is told to the forge.
@@ -29,7 +31,7 @@ impl Verdict {
     pub const fn state(&self) -> StatusState {
         match self {
             Self::Success => StatusState::Success,
-            Self::Exited(_) | Self::TimedOut(_) | Self::Closed(..) | Self::Changed(..) => {
+            Self::Exited(_) | Self::TimedOut(_) | Self::Refused(_) | Self::Closed(..) | Self::Changed(..) => {
                 StatusState::Failure
             }
             Self::Internal(_) | Self::Abandoned => StatusState::Error,
@@ -45,6 +47,7 @@ impl Verdict {
             Self::TimedOut(Minutes(minutes)) => format!("Timeout after {minutes} minutes"),
             Self::Closed(repo, number) => format!("{repo}#{number} is closed"),
             Self::Changed(repo, number) => format!("{repo}#{number} changed"),
+            Self::Refused(reason) => reason.clone(),
             Self::Internal(_) => "Internal error".to_owned(),
             Self::Abandoned => "Cancelled".to_owned(),
         }
@@ -89,6 +92,7 @@ mod tests {
             ),
             (closed, StatusState::Failure, "o/r#5 is closed", "*** Failure: o/r#5 is closed"),
             (changed, StatusState::Failure, "o/r#5 changed", "*** Failure: o/r#5 changed"),
+            (Verdict::Refused("no image".into()), StatusState::Failure, "no image", "*** Failure: no image"),
             (Verdict::Abandoned, StatusState::Error, "Cancelled", "*** Job cancelled"),
             (
                 Verdict::Internal("a: b".into()),

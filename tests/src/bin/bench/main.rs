@@ -1,0 +1,90 @@
+//! `bench`: how fast and how small our programs are, beside what the broker alone can do. docs/PERFORMANCE.md explains the rows.
+
+mod amqp;
+mod http;
+mod load;
+mod process;
+mod table;
+mod webhook;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use common::crypto;
+
+use self::table::Table;
+
+/// Measures our programs on this machine and prints what came out beside what is to be reached
+#[derive(Parser)]
+#[command(after_help = "Exit codes: 0 measured, 1 --check and a target is missed, 2 could not measure.")]
+struct Cli {
+    #[command(subcommand)]
+    topic: Topic,
+    #[command(flatten)]
+    effort: Effort,
+    /// Fail when a target is missed
+    #[arg(long, global = true)]
+    check: bool,
+    /// The cargo that builds the programs first; without one they are taken as they are
+    #[arg(long, env = "CARGO", value_name = "PROGRAM", global = true)]
+    cargo: Option<String>,
+}
+
+/// How long to measure. Each round takes all measurements in turn.
+#[derive(Clone, Copy, Args)]
+pub(crate) struct Effort {
+    /// How many rounds
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=50), global = true)]
+    rounds: u32,
+    /// How long each turn of a round lasts, in seconds
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u32).range(1..=20), global = true)]
+    seconds: u32,
+}
+
+/// What can be measured: one file each.
+#[derive(Clone, Copy, Subcommand)]
+enum Topic {
+    /// The receiver: rate and latency beside those of the broker alone; memory, a worker's too
+    Webhook,
+}
+
+impl Topic {
+    /// The packages whose programs it starts.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Webhook => &["webhook", "run-queue"],
+        }
+    }
+
+    async fn measure(self, effort: Effort) -> Result<Table> {
+        match self {
+            Self::Webhook => webhook::measure(effort).await,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    crypto::install();
+    match run(&cli).await {
+        Ok(met) if cli.check && !met => ExitCode::from(1),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:?}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Says whether every target is met.
+async fn run(cli: &Cli) -> Result<bool> {
+    if let Some(cargo) = &cli.cargo {
+        process::build(cargo, cli.topic.packages()).await?;
+    }
+    let table = cli.topic.measure(cli.effort).await?;
+    write!(io::stdout(), "{table}")?;
+    Ok(table.is_met())
+}

@@ -1,0 +1,95 @@
+//! Our programs, as they run in production.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tests::group::Group;
+
+const START: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Builds these packages for release. The figures of old programs would be worth nothing.
+pub(crate) async fn build(cargo: &str, packages: &[&str]) -> Result<()> {
+    let packages = packages.iter().flat_map(|it| ["--package", it]);
+    let mut command = tokio::process::Command::new(cargo);
+    command.args(["build", "--release", "--quiet", "--bins"]).args(packages);
+    let status = command.status().await.with_context(|| format!("{cargo} does not start"))?;
+    ensure!(status.success(), "{cargo} build ended with {status}");
+    Ok(())
+}
+
+/// A process of ours, with its log in a file.
+pub(crate) struct Process {
+    name: &'static str,
+    group: Group,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it and returns when its operator's endpoints say that it would do its work now.
+    pub(crate) async fn start(
+        name: &'static str,
+        arguments: &[String],
+        operators: SocketAddr,
+        folder: &Path,
+    ) -> Result<Self> {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let program = std::env::current_exe().context("where am I")?.with_file_name(name);
+        let mut command = Command::new(program);
+        command.args(arguments).args(["--log", "info"]);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).current_dir(folder);
+        let mut process = Self { name, group: Group::spawn(&mut command, folder)?, log };
+        process.ready(operators).await?;
+        Ok(process)
+    }
+
+    async fn ready(&mut self, operators: SocketAddr) -> Result<()> {
+        let url = format!("http://{operators}/readyz");
+        let end = Instant::now() + START;
+        while !reqwest::get(&url).await.is_ok_and(|it| it.status().is_success()) {
+            let ended = self.group.exited()?;
+            if ended.is_some() || Instant::now() > end {
+                bail!("{} is not ready:\n{}", self.name, fs::read_to_string(&self.log)?);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// The memory that it has now.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever had.
+    pub(crate) fn highest(&self) -> Result<f64> {
+        self.memory("VmHWM:")
+    }
+
+    /// In megabytes of 10^6 bytes.
+    fn memory(&self, field: &str) -> Result<f64> {
+        let file = format!("/proc/{}/status", self.group.id());
+        let status = fs::read_to_string(&file).with_context(|| file.clone())?;
+        let line = status.lines().find_map(|it| it.strip_prefix(field));
+        let kib = line
+            .and_then(|it| it.trim().strip_suffix(" kB"))
+            .with_context(|| format!("{field} of {file}"))?;
+        Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
+    }
+
+    /// Ends it in good order.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.group.terminate(STOP).await
+    }
+}
+
+/// An address on the loopback interface that nobody listens on yet.
+pub(crate) fn address() -> Result<SocketAddr> {
+    Ok((Ipv4Addr::LOCALHOST, tests::ports::free()?).into())
+}
