@@ -24,7 +24,7 @@ struct Cli {
     log: LogArgs,
 }
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.log.install();

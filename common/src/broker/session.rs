@@ -61,8 +61,12 @@ impl Session {
 
     /// How many messages wait in a queue (those that are out with a worker do not count); an error where it does not exist.
     pub async fn depth(&self, queue: Queue) -> Result<u32, BrokerError> {
+        self.depth_of(self.queues.of(queue)).await
+    }
+
+    /// The same for a queue that is none of the fleet's: where retries wait.
+    pub async fn depth_of(&self, name: &str) -> Result<u32, BrokerError> {
         let channel = self.channel().await?;
-        let name = self.queues.of(queue);
         let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let declare = channel.queue_declare(name.into(), options, FieldTable::default());
         let found = within(LIMIT, || format!("look at the queue `{name}`"), declare).await;

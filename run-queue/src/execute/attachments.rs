@@ -89,6 +89,8 @@ fn unpack(stream: impl Read, most_files: usize, most_bytes: u64) -> std::io::Res
             (Some(reason), _) => leave_out(&mut unpacked.left_out, reason),
         }
     }
+    // What comes after the end of the archive is padding; whoever writes it must not find nobody there.
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink())?;
     Ok(unpacked)
 }
 
@@ -159,6 +161,17 @@ mod tests {
         let stream = archive.into_inner().unwrap();
         assert_eq!(names(&unpack(&stream[..], 2, 1000).unwrap()), ["a", "b"]);
         assert_eq!(names(&unpack(&stream[..], 9, 10).unwrap()), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_stream_is_read_to_its_end() {
+        let mut archive = Builder::new(Vec::new());
+        entry(&mut archive, "a", EntryType::Regular, b"1");
+        let mut stream = archive.into_inner().unwrap();
+        stream.extend([0; 8192]);
+        let mut rest = &stream[..];
+        assert_eq!(names(&unpack(&mut rest, 9, 10).unwrap()), ["a"]);
+        assert!(rest.is_empty());
     }
 
     #[test]

@@ -119,10 +119,12 @@ impl Fleet {
         while quiet < QUIET {
             let waiting: Vec<_> =
                 waiting(&session).await?.into_iter().filter(|it| it.0 != Queue::Dead).collect();
-            let busy = self.busy().await?;
-            quiet = if waiting.is_empty() && busy == 0 { quiet + 1 } else { 0 };
+            let (busy, later) = (self.busy().await?, self.later(&session).await?);
+            quiet = if waiting.is_empty() && busy + later == 0 { quiet + 1 } else { 0 };
             if Instant::now() > end {
-                bail!("not settled within {DEADLINE:?}: waiting {waiting:?}, {busy} being dealt with");
+                bail!(
+                    "not settled within {DEADLINE:?}: waiting {waiting:?}, {later} to be tried again, {busy} busy"
+                );
             }
             tokio::time::sleep(POLL).await;
         }
@@ -168,6 +170,16 @@ impl Fleet {
         }
         session.close().await;
         Ok(dead)
+    }
+
+    /// How many messages wait to be tried again.
+    async fn later(&self, session: &Session) -> Result<u32> {
+        let mut later = 0;
+        for name in self.broker.queues(self.vhost.name()).await?.iter().filter(|it| it.starts_with("retry."))
+        {
+            later += session.depth_of(name).await?;
+        }
+        Ok(later)
     }
 
     /// How many deliveries the workers are dealing with.

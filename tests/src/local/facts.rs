@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::screen::{Step, Tone, plain};
 use crate::forge::StatusRecord;
 
+/// What of an event is told in other ways.
+const FRAME: [&str; 6] = ["message", "timestamp", "level", "target", "span", "spans"];
+
 /// A delivery of the broker that a worker deals with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Work {
@@ -44,7 +47,7 @@ impl Work {
         } else {
             format!("is taken from the queue {queue}")
         };
-        step(event, self.label(), text, Tone::Plain)
+        step(event, self.label(), &text, Tone::Plain)
     }
 }
 
@@ -63,7 +66,7 @@ pub(super) fn receiver(event: &Value) -> Option<Step> {
                 word(&event["bytes"]),
                 word(&event["duration_ms"])
             );
-            Some(step(event, "event", text, Tone::Plain))
+            Some(step(event, "event", &text, Tone::Plain))
         }
         _ => trouble("webhook", event),
     }
@@ -82,20 +85,20 @@ pub(super) fn worker(event: &Value) -> Option<Step> {
                 sha.get(..7).unwrap_or(sha),
                 decision(event["decision"].as_str()?)
             );
-            Some(step(event, "scan", text, Tone::Plain))
+            Some(step(event, "scan", &text, Tone::Plain))
         }
         ("settled", Some(work)) => {
             let how = settled(event["settled"].as_str()?);
             let text = format!("is {how} after {} ms", word(&event["duration_ms"]));
-            Some(step(event, work.label(), text, Tone::Plain))
+            Some(step(event, work.label(), &text, Tone::Plain))
         }
         ("the job has ended", Some(work)) => {
             let text =
                 format!("has ended: {}; log {}", event["description"].as_str()?, event["log"].as_str()?);
-            Some(step(event, work.label(), text, Tone::Plain))
+            Some(step(event, work.label(), &text, Tone::Plain))
         }
         (_, Some(work)) if event["level"] == "INFO" => {
-            Some(step(event, work.label(), words(event), Tone::Plain))
+            Some(step(event, work.label(), &words(event), Tone::Plain))
         }
         _ => trouble("worker", event),
     }
@@ -126,22 +129,20 @@ pub(super) fn line(event: &Value) -> String {
 
 fn trouble(who: &'static str, event: &Value) -> Option<Step> {
     let bad = event["level"] == "WARN" || event["level"] == "ERROR";
-    bad.then(|| step(event, who, words(event), Tone::Bad))
+    bad.then(|| step(event, who, &words(event), Tone::Bad))
 }
 
-fn step(event: &Value, label: &'static str, text: String, tone: Tone) -> Step {
+fn step(event: &Value, label: &'static str, text: &str, tone: Tone) -> Step {
     let at = event["timestamp"].as_str().and_then(|it| it.parse().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-    Step { at, label, text: plain(&text), tone }
+    Step { at, label, text: plain(text), tone }
 }
 
 fn words(event: &Value) -> String {
-    let mut text = event["message"].as_str().unwrap_or_default().to_owned();
-    for (name, value) in event.as_object().into_iter().flatten() {
-        if !["message", "timestamp", "level", "target", "span", "spans"].contains(&name.as_str()) {
-            text.push_str(&format!(", {name}: {}", word(value)));
-        }
-    }
-    plain(&text)
+    let message = event["message"].as_str().unwrap_or_default().to_owned();
+    let fields = event.as_object().into_iter().flatten();
+    let fields = fields.filter(|(name, _)| !FRAME.contains(&name.as_str()));
+    let fields = fields.map(|(name, value)| format!("{name}: {}", word(value)));
+    plain(&std::iter::once(message).chain(fields).collect::<Vec<_>>().join(", "))
 }
 
 /// A value without quotes.

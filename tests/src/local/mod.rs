@@ -23,7 +23,7 @@ use anyhow::{Context, Result, ensure};
 use common::forge::StatusState;
 use tempfile::TempDir;
 
-use self::screen::{Screen, Tone};
+use self::screen::{Screen, Tone, complain};
 use self::signals::{Signals, Stop};
 use crate::fleet::Fleet;
 use crate::forge::StatusRecord;
@@ -52,13 +52,15 @@ struct Verdict {
     log: PathBuf,
 }
 
+const INTERRUPTED: &str = "The end, as you wish (once more: without waiting for anything)";
+
 /// Shows it. 0: the job was green; 1: it was not, or something went wrong; 128 and the number of a signal: somebody had enough.
 pub async fn run(options: &Options) -> ExitCode {
     let screen = Screen::new();
     let signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => {
-            screen.error(&error);
+            complain(&format!("{error:#}"));
             return ExitCode::FAILURE;
         }
     };
@@ -70,9 +72,12 @@ pub async fn run(options: &Options) -> ExitCode {
     match performed {
         Ok(()) if verdict.is_some_and(|it| it.status.state == StatusState::Success) => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
-        Err(Stop::Signal(number)) => ExitCode::from(128 + number),
+        Err(Stop::Signal(number)) => {
+            complain("interrupted");
+            ExitCode::from(128 + number)
+        }
         Err(Stop::Error(error)) => {
-            screen.error(&error);
+            complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -88,10 +93,15 @@ async fn perform(
     let mut logs = logs_dir()?;
     let mut fleet = signals.watch(start::fleet(screen, logs.path())).await?;
     let told = signals.watch(tell(&mut fleet, screen, options, verdict)).await;
+    // Where something has died, the rest failed because of that.
+    let died = if told.is_err() { alive::check(&mut fleet) } else { Ok(()) };
     logs.disable_cleanup(verdict.is_some());
+    screen.begin(if matches!(told, Err(Stop::Signal(_))) { INTERRUPTED } else { "The end" });
     let taken_down = take_down(fleet, screen, signals).await;
-    told?;
-    Ok(taken_down?)
+    match told {
+        Err(Stop::Error(error)) => Err(Stop::Error(died.err().unwrap_or(error))),
+        told => told.and(taken_down.map_err(Stop::from)),
+    }
 }
 
 async fn tell(
@@ -111,7 +121,6 @@ async fn tell(
 }
 
 async fn take_down(fleet: Fleet, screen: &Screen, signals: &Signals) -> Result<()> {
-    screen.begin("The end");
     let folders = fleet.folders();
     let farewell = fleet.leave(signals.patience()).await.context("the fleet was not taken down")?;
     for (name, status) in &farewell.programs {

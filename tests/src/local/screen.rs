@@ -1,8 +1,10 @@
 //! What a person sees: one line for each step, with its time; colours where they are wanted (`NO_COLOR`, no terminal: none).
 
-use std::cell::Cell;
-use std::io::Write;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io::{Stdout, Write};
 
+use anstream::AutoStream;
 use common::Clock;
 use jiff::{SignedDuration, Timestamp};
 use owo_colors::{OwoColorize, Style};
@@ -31,25 +33,26 @@ pub(super) enum Tone {
 pub(super) struct Screen {
     clock: Clock,
     began: Cell<Timestamp>,
+    out: RefCell<AutoStream<Stdout>>,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
         let clock = Clock::system();
-        Self { began: Cell::new(clock.now()), clock }
+        Self { began: Cell::new(clock.now()), clock, out: RefCell::new(anstream::stdout()) }
     }
 
     /// Begins a part of the story; its times begin at zero.
     pub(super) fn begin(&self, title: &str) {
         self.began.set(self.clock.now());
-        line(format_args!("\n{}\n", title.bold()));
+        self.line(format_args!("\n{}\n", title.bold()));
     }
 
     pub(super) fn step(&self, step: &Step) {
         let Step { at, label, text, tone } = step;
         let seconds = format!("{:7.2} s", since(self.began.get(), *at).as_secs_f64());
         let label = format!("{label:<11}");
-        line(format_args!(
+        self.line(format_args!(
             "{}  {}  {}",
             seconds.dimmed(),
             label.style(tone.label()),
@@ -64,33 +67,37 @@ impl Screen {
 
     /// A line of a job's output.
     pub(super) fn output(&self, text: &str) {
-        line(format_args!("{:24}{} {text}", "", "│".dimmed()));
+        self.line(format_args!("{:24}{} {text}", "", "│".dimmed()));
     }
 
     /// An address or the like.
     pub(super) fn fact(&self, label: &str, text: &str) {
-        line(format_args!("  {}  {text}", format!("{label:<13}").style(Tone::Plain.label())));
+        self.line(format_args!("  {}  {text}", format!("{label:<13}").style(Tone::Plain.label())));
     }
 
     /// Something to paste, and what it does.
     pub(super) fn command(&self, does: &str, command: &str) {
-        line(format_args!("  {}\n  {command}\n", format!("# {does}").dimmed()));
+        self.line(format_args!("  {}\n  {command}\n", format!("# {does}").dimmed()));
     }
 
     /// What it comes to.
     pub(super) fn result(&self, label: &str, text: &str, tone: Tone) {
-        line(format_args!("{}  {text}", format!("{label:<9}").style(tone.label()).bold()));
+        self.line(format_args!("{}  {text}", format!("{label:<9}").style(tone.label()).bold()));
     }
 
     pub(super) fn blank(&self) {
-        line(format_args!(""));
+        self.line(format_args!(""));
     }
 
-    /// On the standard error, with its causes.
-    pub(super) fn error(&self, error: &anyhow::Error) {
-        let mut stderr = anstream::stderr().lock();
-        let _ = writeln!(stderr, "\n{} {error:#}", "run-local:".red().bold());
+    fn line(&self, text: fmt::Arguments<'_>) {
+        let mut out = self.out.borrow_mut();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }
+}
+
+/// Tells on the standard error why there is no more to see.
+pub(super) fn complain(why: &str) {
+    let _ = writeln!(anstream::stderr(), "\n{} {why}", "run-local:".red().bold());
 }
 
 impl Tone {
@@ -114,11 +121,6 @@ impl Tone {
 /// Clocks of several programs: never before the beginning.
 fn since(began: Timestamp, at: Timestamp) -> SignedDuration {
     at.duration_since(began).max(SignedDuration::ZERO)
-}
-
-fn line(text: std::fmt::Arguments<'_>) {
-    let mut stdout = anstream::stdout().lock();
-    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
 }
 
 /// A line as a terminal can be shown it: what comes out of a container may hold anything.

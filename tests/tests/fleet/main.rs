@@ -1,6 +1,7 @@
 //! The fleet as its users see it.
 
 mod jobs;
+mod local;
 mod receiver;
 mod slice;
 mod worker;

@@ -257,7 +257,10 @@ async fn a_task_whose_delivery_is_lost_ends_and_runs_again() {
         fleet.publish("public", &job.to_string()).await?;
         fleet.wait_for_container().await?;
         fleet.broker.kill()?;
-        let ended = |event: &Value| (event["message"] == "the session with the broker ended").then_some(());
+        let ended = |event: &Value| {
+            (event["message"] == "the session with the broker ended" && event["role"] == "execute")
+                .then_some(())
+        };
         fleet.worker(0)?.wait_until("that its session ended", DEADLINE, ended).await?;
         assert!(
             fleet.engine.containers().await?.is_empty(),
