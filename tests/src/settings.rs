@@ -14,6 +14,8 @@ pub const SECRETS_DIR: &str = "FLOTILLA_TEST_SECRETS_DIR";
 pub const RUN: &str = "FLOTILLA_TEST_RUN";
 /// The image that the run has made.
 pub const IMAGE: &str = "FLOTILLA_TEST_IMAGE";
+/// A python that has pika, for what older programs do; `tests/interop/python.sh` makes one and prints it.
+pub const PYTHON: &str = "FLOTILLA_TEST_PYTHON";
 /// podman's own variable: the file with its settings.
 pub const CONTAINERS_CONF: &str = "CONTAINERS_CONF";
 

@@ -54,8 +54,11 @@ pub(crate) enum Unread {
 /// A body, and the memory that is reserved for it.
 pub(crate) struct Read {
     pub(crate) bytes: Bytes,
-    _reserved: Vec<OwnedSemaphorePermit>,
+    pub(crate) reserved: Reserved,
 }
+
+/// A part of the budget, given back when this is dropped.
+pub(crate) struct Reserved(#[expect(dead_code, reason = "held, not read")] Vec<OwnedSemaphorePermit>);
 
 /// Reads it all, or says why not. One that says itself that it is too large is not read at all.
 pub(crate) async fn read(body: Body, budget: &Budget) -> Result<Read, Unread> {
@@ -100,7 +103,7 @@ async fn collect(mut body: Body, expected: usize, budget: &Budget) -> Result<Rea
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(Read { bytes: bytes.freeze(), _reserved: reserved })
+    Ok(Read { bytes: bytes.freeze(), reserved: Reserved(reserved) })
 }
 
 /// Throws away what still comes, for a moment.

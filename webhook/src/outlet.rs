@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use common::Chain;
-use common::broker::{BrokerError, Outgoing, Publisher, Session, Sessions};
+use common::broker::{BrokerError, Outgoing, Publisher, Session, SessionEvent, Sessions};
 use common::queue::Queue;
 use common::service::Readiness;
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::body::Reserved;
 
 /// Publishes through whatever session is up.
 #[derive(Clone)]
@@ -35,24 +38,41 @@ pub(crate) fn outlet(readiness: Readiness) -> (Keeper, Outlet) {
 impl Outlet {
     /// Returns when the broker has the message. A session that breaks meanwhile is waited out, as far as the limit allows; the
     /// message may then be in the queue twice, which scanners do not mind.
-    pub(crate) async fn publish(&self, message: &Outgoing, limit: Duration) -> Result<(), NotConfirmed> {
-        let sent = tokio::time::timeout(limit, self.publish_at_last(message)).await;
-        if sent == Ok(true) { Ok(()) } else { Err(NotConfirmed { limit }) }
+    ///
+    /// What was handed to the client library takes memory until it is confirmed or its session has ended, so `reserved` is
+    /// held for that long, whatever the sender has been told: a broker that is silent fills the budget and nothing else.
+    pub(crate) async fn publish(
+        &self,
+        message: Outgoing,
+        reserved: Reserved,
+        limit: Duration,
+    ) -> Result<(), NotConfirmed> {
+        let until = Instant::now() + limit;
+        let outlet = self.clone();
+        let publishing = tokio::spawn(async move {
+            let published = outlet.publish_until(&message, until).await;
+            drop(reserved);
+            published
+        });
+        match tokio::time::timeout_at(until, publishing).await {
+            Ok(Ok(true)) => Ok(()),
+            _ => Err(NotConfirmed { limit }),
+        }
     }
 
-    /// False when the keeper is gone.
-    async fn publish_at_last(&self, message: &Outgoing) -> bool {
-        let mut current = self.current.clone();
+    /// Whether it was published. Begins nothing after `until`: then the sender has been told to try again.
+    async fn publish_until(mut self, message: &Outgoing, until: Instant) -> bool {
         loop {
-            let publisher = current.borrow_and_update().clone();
+            let publisher = self.current.borrow_and_update().clone();
             if let Some(publisher) = publisher {
                 match publisher.publish(message).await {
                     Ok(()) => return true,
                     Err(error) => tracing::warn!(error = %Chain(&error), "an event is not published yet"),
                 }
             }
-            if current.changed().await.is_err() {
-                return false;
+            match tokio::time::timeout_at(until, self.current.changed()).await {
+                Ok(Ok(())) if Instant::now() < until => {}
+                _ => return false,
             }
         }
     }
@@ -81,9 +101,15 @@ impl Keeper {
             Err(error) => return error,
         };
         self.put(Some(publisher.clone()));
-        tokio::select! {
-            error = session.lost() => error,
-            error = publisher.broken() => error,
+        loop {
+            tokio::select! {
+                event = session.event() => match event {
+                    SessionEvent::Blocked => self.put(None),
+                    SessionEvent::Unblocked => self.put(Some(publisher.clone())),
+                    SessionEvent::Lost(error) => return error,
+                },
+                error = publisher.broken() => return error,
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 
 use crate::answer::Answer;
-use crate::body::{self, Budget, Unread};
+use crate::body::{self, Budget, Reserved, Unread};
 use crate::filter::{self, Decision};
 use crate::metrics::Metrics;
 use crate::outlet::Outlet;
@@ -26,7 +26,7 @@ pub(crate) struct Receiver {
 pub(crate) async fn receive(State(receiver): State<Arc<Receiver>>, request: Request) -> Answer {
     let (head, body) = request.into_parts();
     let answer = match body::read(body, &receiver.budget).await {
-        Ok(read) => receiver.answer(&head.headers, &read).await,
+        Ok(read) => receiver.answer(&head.headers, read).await,
         Err(unread) => not_read(unread),
     };
     receiver.metrics.count(answer);
@@ -34,17 +34,18 @@ pub(crate) async fn receive(State(receiver): State<Arc<Receiver>>, request: Requ
 }
 
 impl Receiver {
-    async fn answer(&self, headers: &HeaderMap, read: &body::Read) -> Answer {
-        let delivery = match VerifiedDelivery::check(&self.keys, headers, read.bytes.clone()) {
+    async fn answer(&self, headers: &HeaderMap, read: body::Read) -> Answer {
+        let size = read.bytes.len();
+        let delivery = match VerifiedDelivery::check(&self.keys, headers, read.bytes) {
             Ok(delivery) => delivery,
             Err(Refused::Signature) => {
-                tracing::warn!(bytes = read.bytes.len(), "refused: the signature is missing or wrong");
+                tracing::warn!(bytes = size, "refused: the signature is missing or wrong");
                 return Answer::Forbidden;
             }
             Err(Refused::Event) => return Answer::Malformed,
         };
         match filter::decide(&delivery.event, delivery.body()) {
-            Ok(Decision::Queue) => self.queue(&delivery).await,
+            Ok(Decision::Queue) => self.queue(&delivery, read.reserved).await,
             Ok(Decision::Ping) => Answer::Ping,
             Ok(Decision::Ignore) => Answer::Ignored,
             Ok(Decision::NotWanted) => Answer::NotWanted,
@@ -56,12 +57,13 @@ impl Receiver {
     }
 
     /// 200 only after the broker's confirm.
-    async fn queue(&self, delivery: &VerifiedDelivery) -> Answer {
+    async fn queue(&self, delivery: &VerifiedDelivery, reserved: Reserved) -> Answer {
         let begun = Instant::now();
         let message = delivery.message();
-        let published = self.outlet.publish(&message, self.confirm).await;
+        let trace = message.headers.trace.clone();
+        let published = self.outlet.publish(message, reserved, self.confirm).await;
         let took = begun.elapsed();
-        let (id, trace) = (&delivery.id, message.headers.trace.id());
+        let (id, trace) = (&delivery.id, trace.id());
         match published {
             Ok(()) => {
                 self.metrics.confirmed(took);

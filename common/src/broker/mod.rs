@@ -20,5 +20,5 @@ pub use error::BrokerError;
 pub use intake::{Intake, Received};
 pub use message::{Burial, Headers, Outgoing, Trace};
 pub use publisher::Publisher;
-pub use session::Session;
+pub use session::{Session, SessionEvent};
 pub use sessions::Sessions;

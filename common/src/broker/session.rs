@@ -27,6 +27,17 @@ pub struct Session {
     events: Mutex<std::pin::Pin<Box<dyn Stream<Item = Event> + Send>>>,
 }
 
+/// What happens to a connection.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// The broker has an alarm and takes no messages (`connection.blocked`).
+    Blocked,
+    /// It takes messages again.
+    Unblocked,
+    /// The connection has ended.
+    Lost(BrokerError),
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("app", &self.app).finish_non_exhaustive()
@@ -119,20 +130,35 @@ impl Session {
         Ok(seen)
     }
 
-    /// Returns when the connection has ended.
-    pub async fn lost(&self) -> BrokerError {
+    /// The next thing that happens to the connection.
+    pub async fn event(&self) -> SessionEvent {
         let mut events = self.events.lock().await;
         while let Some(event) = events.next().await {
             match event {
-                Event::Error(error) => return BrokerError::Lost(Chain(&error).to_string()),
+                Event::Error(error) => {
+                    return SessionEvent::Lost(BrokerError::Lost(Chain(&error).to_string()));
+                }
                 Event::ConnectionBlocked(reason) => {
                     tracing::warn!(broker.alarm = reason, "the broker takes no messages for now");
+                    return SessionEvent::Blocked;
                 }
-                Event::ConnectionUnblocked => tracing::info!("the broker takes messages again"),
+                Event::ConnectionUnblocked => {
+                    tracing::info!("the broker takes messages again");
+                    return SessionEvent::Unblocked;
+                }
                 _ => {}
             }
         }
-        BrokerError::Lost("its events ended".to_owned())
+        SessionEvent::Lost(BrokerError::Lost("its events ended".to_owned()))
+    }
+
+    /// Returns when the connection has ended.
+    pub async fn lost(&self) -> BrokerError {
+        loop {
+            if let SessionEvent::Lost(error) = self.event().await {
+                return error;
+            }
+        }
     }
 
     /// Ends in good order; deliveries that were not settled go back.

@@ -23,6 +23,8 @@ pub struct Setup {
     pub receiver: String,
     /// `[scan]`, in TOML.
     pub scan: String,
+    /// What the internal queue is called on the broker.
+    pub internal_queue: &'static str,
     /// The virtual host, if not one with a name of its own; it is removed with the fleet.
     pub vhost: Option<String>,
     /// The folder that logs go to, if not one that is removed with the fleet.
@@ -41,6 +43,7 @@ impl Default for Setup {
             scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
                    [scan.test-map.\"octo/app\"]\nmain = [\"debian\"]\n_manual = [\"debian/slow\", \"rhel-9\"]\n"
                 .to_owned(),
+            internal_queue: "internal",
             vhost: None,
             logs: None,
         }
@@ -85,7 +88,7 @@ impl Fleet {
         let text = |it: &str| serde_json::Value::from(it).to_string();
         let list = |it: &[String]| serde_json::Value::from(it).to_string();
         format!(
-            "[broker]\namqp = {}\nvhost = {}\nsecrets-dir = {}\n\n\
+            "[broker]\namqp = {}\nvhost = {}\nsecrets-dir = {}\ninternal-queue = {}\n\n\
              [webhook]\nlisten = \"127.0.0.1:0\"\nservice-listen = \"127.0.0.1:0\"\n{}\n\n\
              [execute]\nservice-listen = \"127.0.0.1:0\"\nqueues = [\"public\", \"internal\", \"statistics\"]\n{}\n\n\
              [scan]\n{}\n\n\
@@ -95,6 +98,7 @@ impl Fleet {
             text(broker.address()),
             text(self.vhost.name()),
             text(&broker.secrets_dir().display().to_string()),
+            text(setup.internal_queue),
             setup.receiver,
             setup.execute,
             setup.scan,

@@ -98,7 +98,7 @@ impl Fleet {
             vhost: self.vhost.name().to_owned(),
             secrets: self.broker.secrets_dir().to_owned(),
             server_name: None,
-            queues: QueueNames::default(),
+            queues: QueueNames::with_internal(self.setup.internal_queue).context("internal queue")?,
             clock: Clock::system(),
         })
     }

@@ -1,5 +1,6 @@
 //! The fleet as its users see it.
 
+mod interop;
 mod jobs;
 mod local;
 mod receiver;

@@ -319,10 +319,13 @@ async fn a_request_that_has_begun_is_answered_before_the_end() {
         let mut client = TcpStream::connect(fleet.webhook_address().await?).await?;
         let signature = sign(WEBHOOK_TOKEN, ISSUE.as_bytes());
         let head = format!(
-            "POST / HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: issues\r\nX-Hub-Signature-256: {signature}\r\nContent-Length: {}\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: issues\r\nX-Hub-Signature-256: {signature}\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
             ISSUE.len()
         );
         client.write_all(head.as_bytes()).await?;
+        // The receiver says so when it wants the body: the request has begun.
+        let mut go_on = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+        client.read_exact(&mut go_on).await?;
         client.write_all(&ISSUE.as_bytes()[..100]).await?;
         fleet.webhook()?.signal(Signal::TERM)?;
         let asked = |event: &Value| (event["message"] == "asked to end").then_some(());
