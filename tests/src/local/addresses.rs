@@ -15,16 +15,16 @@ pub(super) async fn facts(fleet: &mut Fleet, screen: &Screen) -> Result<()> {
     let worker = fleet.worker(0)?.listening("operator endpoints").await?;
     for (what, place) in [
         ("webhook", format!("http://{webhook}/")),
-        ("its secret", secret(fleet)),
-        ("its metrics", format!("http://{receiver}/metrics")),
-        ("worker", format!("http://{worker}/metrics")),
+        ("webhook secret", secret(fleet)),
+        ("webhook metrics", format!("http://{receiver}/metrics")),
+        ("worker metrics", format!("http://{worker}/metrics")),
         ("broker", format!("{}, virtual host {}", fleet.broker.address(), fleet.vhost())),
-        ("certificates", fleet.broker.secrets_dir().display().to_string()),
+        ("secrets dir", fleet.broker.secrets_dir().display().to_string()),
         ("management", fleet.broker.api_url()),
         ("forge", fleet.forge.url().to_owned()),
         ("repository", format!("{}/{REPO}", fleet.git.url())),
         ("logs", format!("{}/", fleet.logs_url())),
-        ("in", fleet.logs_dir().display().to_string()),
+        ("log files", fleet.logs_dir().display().to_string()),
         ("configuration", fleet.config_file().display().to_string()),
     ] {
         screen.fact(what, &place);

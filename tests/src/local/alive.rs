@@ -9,7 +9,7 @@ use super::tail::Tail;
 use crate::fleet::{Fleet, Program};
 
 /// How much of a log is shown when its program has died.
-const LINES: usize = 15;
+const LINES: usize = 20;
 
 /// Fails when a part of the fleet has ended by itself; says which, and what it said last.
 pub(super) fn check(fleet: &mut Fleet) -> Result<()> {

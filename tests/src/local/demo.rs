@@ -50,14 +50,8 @@ pub(super) async fn deliver(fleet: &mut Fleet, screen: &Screen, draft: &mut Draf
         format!("{} of {} bytes, signed, delivery {}", delivery.event, delivery.payload.len(), delivery.id);
     screen.now("forge", text, Tone::Plain);
     let answer = fleet.deliver(delivery).await?;
-    let said = format!("answers {} {}", answer.status, answer.text.trim());
-    let tone = if answer.status == 200 { Tone::Plain } else { Tone::Bad };
-    screen.now("webhook", said, tone);
-    ensure!(
-        answer.status == 200,
-        "the webhook did not take the event: {} {}",
-        answer.status,
-        answer.text.trim()
-    );
+    let answered = format!("{} {}", answer.status, answer.text.trim());
+    ensure!(answer.status == 200, "the webhook did not take the event: {answered}");
+    watch.note("webhook", format!("answers {answered}"));
     watch.until_verdict(fleet, pull, screen).await
 }

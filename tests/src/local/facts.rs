@@ -1,7 +1,7 @@
 //! What an event of a log, or a status, means to a person. Decides; does no I/O.
 
 use common::forge::StatusState;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::screen::{Step, Tone, plain};
@@ -60,13 +60,15 @@ pub(super) fn is_settled(event: &Value) -> bool {
 pub(super) fn receiver(event: &Value) -> Option<Step> {
     match event["message"].as_str()? {
         "queued" => {
+            let (event_name, bytes) = (event["event"].as_str()?, word(&event["bytes"]));
+            let took = word(&event["duration_ms"]);
             let text = format!(
-                "{} ({} bytes) is in the queue webhook: the broker confirmed it after {} ms",
-                event["event"].as_str()?,
-                word(&event["bytes"]),
-                word(&event["duration_ms"])
+                "{event_name} ({bytes} bytes) goes into the queue webhook; the broker confirms it after {took} ms"
             );
-            Some(step(event, "event", &text, Tone::Plain))
+            let mut step = step(event, "event", &text, Tone::Plain);
+            // Logged at its end, when a worker may have taken it already.
+            step.at -= SignedDuration::from_millis(took.parse().ok()?);
+            Some(step)
         }
         _ => trouble("webhook", event),
     }

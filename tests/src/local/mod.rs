@@ -1,6 +1,6 @@
 //! A fleet to look at: started on this machine, given a pull request, shown step by step, and taken down again.
 //!
-//! Nothing that is shown is known beforehand: steps are made from what the programs log ([`facts`]), what the forge was told,
+//! Nothing that is shown is known beforehand: steps are made from what the programs log (`facts`), what the forge was told,
 //! what podman lists, and what comes out of the job.
 
 mod addresses;
@@ -52,7 +52,7 @@ struct Verdict {
     log: PathBuf,
 }
 
-const INTERRUPTED: &str = "The end, as you wish (once more: without waiting for anything)";
+const INTERRUPTED: &str = "Interrupted: the end (once more: at once)";
 
 /// Shows it. 0: the job was green; 1: it was not, or something went wrong; 128 and the number of a signal: somebody had enough.
 pub async fn run(options: &Options) -> ExitCode {
@@ -110,13 +110,13 @@ async fn tell(
     options: &Options,
     verdict: &mut Option<Verdict>,
 ) -> Result<()> {
-    let mut pull = demo::draft_pull(fleet, options.job.as_deref()).await?;
-    let status = demo::deliver(fleet, screen, &mut pull).await?;
+    let mut draft = demo::draft_pull(fleet, options.job.as_deref()).await?;
+    let status = demo::deliver(fleet, screen, &mut draft).await?;
     let log = fleet.log_folder(&status)?.join("log");
     *verdict = Some(Verdict { status, log });
     match options.then {
         Then::End => Ok(()),
-        Then::Keep => keep::up(fleet, screen, &mut pull).await,
+        Then::Keep => keep::up(fleet, screen, &mut draft).await,
     }
 }
 
@@ -131,7 +131,9 @@ async fn take_down(fleet: Fleet, screen: &Screen, signals: &Signals) -> Result<(
         screen.now("removed", format!("container {}, which was left over", container.name), Tone::Plain);
     }
     let (left, gone): (Vec<_>, Vec<_>) = folders.into_iter().partition(|it| it.exists());
-    gone.iter().for_each(|it| screen.now("removed", it.display().to_string(), Tone::Plain));
+    for folder in &gone {
+        screen.now("removed", folder.display().to_string(), Tone::Plain);
+    }
     ensure!(left.is_empty(), "not removed: {left:?}");
     Ok(())
 }

@@ -72,7 +72,7 @@ impl Screen {
 
     /// An address or the like.
     pub(super) fn fact(&self, label: &str, text: &str) {
-        self.line(format_args!("  {}  {text}", format!("{label:<13}").style(Tone::Plain.label())));
+        self.line(format_args!("  {}  {text}", format!("{label:<15}").style(Tone::Plain.label())));
     }
 
     /// Something to paste, and what it does.

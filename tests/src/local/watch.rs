@@ -10,7 +10,7 @@ use super::alive;
 use super::containers::Containers;
 use super::facts::{self, Work};
 use super::follow::Follow;
-use super::screen::{Screen, Step};
+use super::screen::{Screen, Step, Tone};
 use super::tail::Tail;
 use crate::fleet::{DEADLINE, Fleet, Pull};
 use crate::forge::StatusRecord;
@@ -31,6 +31,8 @@ pub(super) struct Watch {
     /// The logs of the jobs that run.
     logs: Vec<Follow>,
     containers: Containers,
+    /// What others have seen since the last look.
+    noted: Vec<Step>,
     last_step: Instant,
 }
 
@@ -46,8 +48,14 @@ impl Watch {
             verdict: None,
             logs: Vec::new(),
             containers: Containers::default(),
+            noted: Vec::new(),
             last_step: Instant::now(),
         })
+    }
+
+    /// Takes in what happens elsewhere now, to be shown in its place.
+    pub(super) fn note(&mut self, label: &'static str, text: String) {
+        self.noted.push(Step { at: self.clock.now(), label, text, tone: Tone::Plain });
     }
 
     /// Shows what happens until the pull's job is done with, and gives its last status.
@@ -83,7 +91,8 @@ impl Watch {
     async fn pass_once(&mut self, fleet: &mut Fleet, pull: &Pull, screen: &Screen) -> Result<()> {
         alive::check(fleet)?;
         let followed = self.logs.len();
-        let mut news = self.events()?;
+        let mut news = std::mem::take(&mut self.noted);
+        news.extend(self.events()?);
         news.extend(self.new_statuses(fleet, pull)?);
         news.sort_by_key(|it| it.at);
         if followed > 0 || !self.containers.is_empty() {

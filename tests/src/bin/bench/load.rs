@@ -22,9 +22,14 @@ pub(crate) struct Turn {
 
 impl Turn {
     /// How many were done in a second, by all clients together.
-    #[expect(clippy::cast_precision_loss, reason = "a count of samples")]
     pub(crate) fn rate(&self) -> f64 {
-        self.took.len() as f64 / self.time.as_secs_f64()
+        self.count() / self.time.as_secs_f64()
+    }
+
+    /// How many were done.
+    #[expect(clippy::cast_precision_loss, reason = "a count of samples")]
+    pub(crate) fn count(&self) -> f64 {
+        self.took.len() as f64
     }
 
     /// The time in milliseconds within which this part of all was done.

@@ -83,10 +83,27 @@ impl Process {
         Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
     }
 
+    pub(crate) fn id(&self) -> i32 {
+        self.group.id()
+    }
+
     /// Ends it in good order.
     pub(crate) async fn stop(self) -> Result<()> {
         self.group.terminate(STOP).await
     }
+}
+
+/// The processor time that the threads of some processes have had, in microseconds.
+pub(crate) fn busy(processes: &[i32]) -> Result<f64> {
+    let mut nanoseconds = 0.0;
+    for process in processes {
+        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+            // A thread may end meanwhile.
+            let times = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            nanoseconds += times.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0.0);
+        }
+    }
+    Ok(nanoseconds / 1000.0)
 }
 
 /// An address on the loopback interface that nobody listens on yet.

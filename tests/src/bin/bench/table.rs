@@ -24,6 +24,7 @@ pub(crate) enum Unit {
     PerSecond,
     Ratio,
     Milliseconds,
+    Microseconds,
     /// Of 10^6 bytes.
     Megabytes,
 }
@@ -94,7 +95,7 @@ impl Row {
 impl Unit {
     fn number(self, value: f64) -> String {
         match self {
-            Self::PerSecond => format!("{value:.0}"),
+            Self::PerSecond | Self::Microseconds => format!("{value:.0}"),
             Self::Ratio | Self::Milliseconds => format!("{value:.2}"),
             Self::Megabytes => format!("{value:.1}"),
         }
@@ -106,6 +107,7 @@ impl Unit {
             Self::PerSecond => " /s",
             Self::Ratio => "   ",
             Self::Milliseconds => " ms",
+            Self::Microseconds => " µs",
             Self::Megabytes => " MB",
         }
     }

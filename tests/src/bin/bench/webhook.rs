@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tests::broker::{Broker, VirtualHost};
+use tests::group::members;
 
 use super::Effort;
 use super::amqp::Bare;
 use super::http::Sender;
 use super::load::{Turn, turn};
-use super::process::{self, Process};
+use super::process::{self, Process, busy};
 use super::table::{Row, Table, Target, Unit};
 
 /// An event as GitHub sent it, but indented.
@@ -31,9 +32,19 @@ const REST: Duration = Duration::from_millis(500);
 /// The turns of one round.
 struct Round {
     bare_many: Turn,
+    bare_cost: Cost,
     webhook_many: Turn,
+    webhook_cost: Cost,
     bare_one: Turn,
     webhook_one: Turn,
+}
+
+/// The processor time of one event, or one message, in microseconds.
+struct Cost {
+    client: f64,
+    webhook: f64,
+    /// Not a number where the broker is not a process of ours.
+    broker: f64,
 }
 
 /// What is measured, all of it up and running.
@@ -79,12 +90,18 @@ fn speed(rounds: &[Round]) -> Vec<Row> {
     let row =
         |name, unit, value: &dyn Fn(&Round) -> f64| Row::new(name, unit, rounds.iter().map(value).collect());
     let ms = |name, value: &dyn Fn(&Round) -> f64| row(name, Unit::Milliseconds, value);
+    let us = |name, value: &dyn Fn(&Round) -> f64| row(name, Unit::Microseconds, value);
     let (median, late) = (0.5, 0.99);
     vec![
         row("publish and confirm, 64 in flight", Unit::PerSecond, &|it| it.bare_many.rate()),
         row("webhook, 64 clients", Unit::PerSecond, &|it| it.webhook_many.rate()),
         row("  of the bare rate", Unit::Ratio, &|it| it.webhook_many.rate() / it.bare_many.rate())
             .target(Target::AtLeast(0.7)),
+        us("processor time of a message: client", &|it| it.bare_cost.client),
+        us("  broker", &|it| it.bare_cost.broker),
+        us("processor time of an event: sender", &|it| it.webhook_cost.client),
+        us("  webhook", &|it| it.webhook_cost.webhook),
+        us("  broker", &|it| it.webhook_cost.broker),
         ms("publish and confirm, one in flight, median", &|it| it.bare_one.within(median)),
         ms("publish and confirm, one in flight, 99th percentile", &|it| it.bare_one.within(late)),
         ms("webhook, one client, median", &|it| it.webhook_one.within(median)).target(Target::AtMost(1.5)),
@@ -115,9 +132,13 @@ impl Stand {
 
     /// All measurements in turn.
     async fn round(&self, time: Duration) -> Result<Round> {
+        let (bare_many, bare_cost) = self.cost(self.bare(MANY, time)).await?;
+        let (webhook_many, webhook_cost) = self.cost(self.webhook(MANY, time)).await?;
         Ok(Round {
-            bare_many: self.bare(MANY, time).await?,
-            webhook_many: self.webhook(MANY, time).await?,
+            bare_many,
+            bare_cost,
+            webhook_many,
+            webhook_cost,
             bare_one: self.bare(1, time).await?,
             webhook_one: self.webhook(1, time).await?,
         })
@@ -138,6 +159,28 @@ impl Stand {
         let turn = turn(senders, time).await?;
         self.rest().await?;
         Ok(turn)
+    }
+
+    async fn cost(&self, turn: impl Future<Output = Result<Turn>>) -> Result<(Turn, Cost)> {
+        let before = self.busy()?;
+        let turn = turn.await?;
+        let after = self.busy()?;
+        let cost = Cost {
+            client: (after.client - before.client) / turn.count(),
+            webhook: (after.webhook - before.webhook) / turn.count(),
+            broker: (after.broker - before.broker) / turn.count(),
+        };
+        Ok((turn, cost))
+    }
+
+    /// The processor time that everybody has had so far.
+    fn busy(&self) -> Result<Cost> {
+        let broker = self.broker.group().map(members).map(|it| busy(&it));
+        Ok(Cost {
+            client: busy(&[std::process::id().try_into()?])?,
+            webhook: busy(&[self.webhook.id()])?,
+            broker: broker.unwrap_or(Ok(f64::NAN))?,
+        })
     }
 
     /// Leaves nothing behind for the next turn.
