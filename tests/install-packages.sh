@@ -19,6 +19,7 @@ gcc              the C parts of the TLS library
 libc6-dev        the C parts of the TLS library
 openssl          checks our certificates
 curl             talks to our programs in scripts
+python3-pika     plays the programs of an existing deployment
 EOF
 }
 
@@ -33,6 +34,7 @@ gcc              the C parts of the TLS library
 glibc-devel      the C parts of the TLS library
 openssl          checks our certificates
 curl             talks to our programs in scripts
+python3-pika     plays the programs of an existing deployment
 EOF
 }
 

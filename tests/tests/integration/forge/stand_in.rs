@@ -8,7 +8,7 @@ use common::id::BranchName;
 use serde_json::Value;
 use tests::forge::StatusRecord;
 
-use crate::{DEADLINE, TOKEN, World, sha};
+use super::{DEADLINE, TOKEN, World, sha};
 
 fn curl() -> Result<reqwest::Client> {
     Ok(client("curl", Trust::Nobody, Timeouts::default())?)

@@ -8,7 +8,7 @@ use common::id::RepoName;
 use reqwest::StatusCode;
 use tests::forge::{Access, FakeForge, Fault, Reply};
 
-use crate::{DEADLINE, TOKEN, World, settings, words};
+use super::{DEADLINE, TOKEN, World, settings, words};
 
 #[tokio::test]
 async fn reading_survives_a_bad_moment() -> Result<()> {

@@ -12,7 +12,7 @@ use common::forge::{PullState, StatusState};
 use serde_json::{Value, json};
 use tests::forge::{Delivery, Hook, NewPull, sign};
 
-use crate::{World, sha, status};
+use super::{World, sha, status};
 
 fn parse(delivery: &Delivery) -> Result<Event> {
     let body = Envelope::encode(&delivery.event, delivery.payload.as_bytes());

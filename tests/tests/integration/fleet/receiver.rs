@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 
 use super::with_own_broker;
 
-const OPENED: &str = include_str!("../../payloads/pull_request.opened.json");
-const ISSUE: &str = include_str!("../../payloads/issues.opened.json");
+const OPENED: &str = include_str!("../../../payloads/pull_request.opened.json");
+const ISSUE: &str = include_str!("../../../payloads/issues.opened.json");
 
 fn receiver_only() -> Setup {
     Setup { worker: false, ..Setup::default() }

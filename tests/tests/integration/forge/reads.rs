@@ -5,7 +5,7 @@ use common::forge::{ForgeError, PullState, StatusState};
 use common::id::{BranchName, RepoName};
 use tests::forge::{Fault, NewPull, Reply};
 
-use crate::{TOKEN, World, sha, status, words};
+use super::{TOKEN, World, sha, status, words};
 
 #[tokio::test]
 async fn a_pull_is_read() -> Result<()> {

@@ -5,7 +5,7 @@ use common::forge::{Forge, ForgeError, StatusState, Writes};
 use serde_json::json;
 use tests::forge::{Fault, Reply};
 
-use crate::{DEADLINE, TOKEN, World, settings, sha, status, words};
+use super::{DEADLINE, TOKEN, World, settings, sha, status, words};
 
 #[tokio::test]
 async fn a_status_is_posted() -> Result<()> {
