@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 pub use self::config::Setup;
 pub use self::finish::Farewell;
-pub use self::program::Program;
+pub use self::program::{Program, binary};
 pub use self::queues::Dead;
 use self::web::LogServer;
 use crate::broker::{Broker, VirtualHost};

@@ -21,7 +21,7 @@ pub struct Program {
 }
 
 /// Where cargo has put a program of the workspace: beside the tests, or one folder above them.
-pub(super) fn binary(name: &str) -> Result<PathBuf> {
+pub fn binary(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("where am I")?;
     let places = own.ancestors().skip(1).take(2).map(|folder| folder.join(name));
     let found = places.into_iter().find(|it| it.is_file());

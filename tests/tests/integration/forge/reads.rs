@@ -134,7 +134,7 @@ async fn a_list_of_branches_will_do() -> Result<()> {
 async fn nothing_shows_the_token() -> Result<()> {
     let world = World::new().await?;
     assert!(!format!("{:?}", world.client).contains(TOKEN));
-    let settings = crate::settings(world.forge.url(), Some(TOKEN))?;
+    let settings = super::settings(world.forge.url(), Some(TOKEN))?;
     assert!(!format!("{settings:?}").contains(TOKEN));
     world.forge.finish().await
 }

@@ -1,0 +1,99 @@
+//! What programs say before they do anything.
+
+use std::path::Path;
+
+use anyhow::Result;
+use tests::fleet::binary;
+use tokio::process::Command;
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+async fn run(program: &str, arguments: &[&str], folder: &Path) -> Result<Said> {
+    let output = Command::new(binary(program)?)
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("FLOTILLA_CONFIG")
+        .env_remove("AMQP_SERVER")
+        .env("HOME", folder)
+        .output()
+        .await?;
+    let text = |it: Vec<u8>| String::from_utf8_lossy(&it).into_owned();
+    Ok(Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) })
+}
+
+#[tokio::test]
+async fn every_program_explains_itself() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for (program, word) in [
+        ("webhook", "--listen"),
+        ("run-queue", "execute"),
+        ("publish-queue", "--queue"),
+        ("inspect-queue", "--human"),
+        ("credentials", "fleet"),
+    ] {
+        let said = run(program, &["--help"], folder.path()).await?;
+        assert_eq!(said.code, Some(0), "{program}");
+        assert!(said.out.contains(word), "{program}: {}", said.out);
+        assert_eq!(run(program, &["--version"], folder.path()).await?.code, Some(0), "{program}");
+        assert_eq!(run(program, &["--nonsense"], folder.path()).await?.code, Some(2), "{program}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_problems_of_a_configuration_are_reported_at_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = "[broker]\namqp = \"nowhere\"\ninternal-queue = \"public\"\n\n\
+                  [execute]\nslots = 0\nqueues = [\"webhook\"]\nspeed = 9\n\n\
+                  [scan.test-map]\n\"o\" = { main = [\"@\"] }\n\n\
+                  [logs]\ndriver = \"s3\"\n\n[nonsense]\n";
+    std::fs::write(folder.path().join("c.toml"), config)?;
+    let said = run("run-queue", &["--check-config", "--config", "c.toml"], folder.path()).await?;
+    assert_eq!(said.code, Some(2));
+    for problem in [
+        "c.toml:2: broker.amqp: ",
+        "c.toml:3: broker.internal-queue: expected",
+        "c.toml:6: execute.slots: expected a whole number from 1 to 256",
+        "c.toml:7: execute.queues: expected queues of tasks",
+        "c.toml:8: execute.speed: is no known key",
+        "c.toml:10: scan.test-map: o: ",
+        "c.toml:14: logs.driver: ",
+        "c.toml:16: nonsense: is no known table",
+    ] {
+        assert!(said.err.contains(problem), "{problem}\nis not in\n{}", said.err);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_job_runner_configuration_of_an_existing_deployment_is_valid() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("token"), "s3cret\n")?;
+    let config = "[logs]\ndriver = \"local\"\n[logs.local]\ndir = \"logs\"\nlink = \"https://logs.example/\"\n\
+                  [logs.s3]\nurl = \"https://bucket.example/\"\nkey = [{file=\"token\"}]\n\
+                  [forge.github]\ndriver = \"github\"\npost = true\ntoken = [{file=\"token\"}]\n\
+                  [container]\ncommand = [\"podman-remote\", \"--url=unix:///podman.sock\"]\n\
+                  run-args = [\"--memory=24g\"]\ndefault-image = \"ghcr.io/octo/tasks:latest\"\n\
+                  [container.secrets]\nimage-upload = [\"-v=%{image-upload}:/run/secrets/s3-keys:ro\"]\n\
+                  [secrets.external]\nimage-upload = \"~/.config/s3-keys\"\n\
+                  [secrets.inline]\ntoken = [{file=\"token\"}]\nfolder = {one = \"1\", two = [{file=\"token\"}]}\n";
+    std::fs::write(folder.path().join("job-runner.toml"), config)?;
+    let said = run("run-queue", &["--check-config", "--config", "job-runner.toml"], folder.path()).await?;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_configuration_at_all_is_valid_where_the_broker_is_this_machine() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let said = run("run-queue", &["--check-config"], folder.path()).await?;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let said = run("webhook", &["--check-config", "--secrets-dir", "nowhere"], folder.path()).await?;
+    assert_eq!(said.code, Some(2), "a receiver needs a secret");
+    assert!(said.err.contains("nowhere/.config--github-webhook-token"), "{}", said.err);
+    Ok(())
+}
