@@ -13,6 +13,7 @@ pub mod http;
 pub mod id;
 pub mod lifecycle;
 pub mod logs;
+mod outline;
 pub mod queue;
 pub mod service;
 pub mod task;
@@ -20,6 +21,7 @@ pub mod telemetry;
 
 pub use chain::Chain;
 pub use clock::Clock;
+pub use outline::outline;
 
 /// This machine's name: in statuses, in the broker's lists and in labels.
 #[must_use]

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -54,6 +54,18 @@ pub async fn serve(listener: TcpListener, router: Router, stop: &CancellationTok
     }
 }
 
+/// Serves as long as `work` goes on, and gives what came of it.
+pub async fn serve_during<T>(listener: TcpListener, router: Router, work: impl Future<Output = T>) -> T {
+    let ended = CancellationToken::new();
+    let work = async {
+        let done = work.await;
+        ended.cancel();
+        done
+    };
+    let (done, ()) = tokio::join!(work, serve(listener, router, &ended));
+    done
+}
+
 fn connect(stream: TcpStream, router: &Router, connections: &GracefulShutdown) {
     // Without this, Nagle's algorithm and delayed acknowledgements cost a keep-alive client 40 ms a request.
     if let Err(error) = stream.set_nodelay(true) {
@@ -72,34 +84,61 @@ fn connect(stream: TcpStream, router: &Router, connections: &GracefulShutdown) {
     });
 }
 
-/// Whether the program would do its work now; shared by those who know and those who ask.
+/// Whether the program would do its work now: all of its parts have to be ready, and there has to be one.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness(Arc<Mutex<Vec<ReadyPart>>>);
+
+/// Says of one part whether it is ready; it is not until it says so.
+#[derive(Clone, Debug, Default)]
+pub struct ReadyPart(Arc<AtomicBool>);
 
 impl Readiness {
-    /// Says so.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
+    /// One more part that has to be ready.
+    #[must_use]
+    pub fn part(&self) -> ReadyPart {
+        let part = ReadyPart::default();
+        self.parts().push(part.clone());
+        part
     }
 
     /// Asks.
     #[must_use]
     pub fn get(&self) -> bool {
+        let parts = self.parts();
+        !parts.is_empty() && parts.iter().all(ReadyPart::get)
+    }
+
+    /// No code panics while it holds the lock, so a poisoned one holds what it should.
+    fn parts(&self) -> MutexGuard<'_, Vec<ReadyPart>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReadyPart {
+    /// Says so.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// The operator's endpoints, on a port of their own: `/healthz` (alive), `/readyz` (would do its work now), `/metrics`
-/// (`OpenMetrics` text).
-pub fn operator_endpoints(registry: Registry, readiness: Readiness) -> Router {
+/// The operator's endpoints, on a port of their own: `/healthz` (alive), `/readyz` (would do its work now: never once `stopping`
+/// is cancelled), `/metrics` (`OpenMetrics` text). They are worth most while a process ends:
+/// [`serve_during`] serves them until the rest has.
+pub fn operator_endpoints(registry: Registry, readiness: Readiness, stopping: CancellationToken) -> Router {
     Router::new()
         .route("/healthz", get(async || "alive\n"))
-        .route("/readyz", get(async move || ready(&readiness)))
+        .route("/readyz", get(async move || ready(&readiness, &stopping)))
         .route("/metrics", get(metrics).with_state(Arc::new(registry)))
 }
 
-fn ready(readiness: &Readiness) -> (StatusCode, &'static str) {
-    if readiness.get() {
+fn ready(readiness: &Readiness, stopping: &CancellationToken) -> (StatusCode, &'static str) {
+    if stopping.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready: ending\n")
+    } else if readiness.get() {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready: no connection to the broker\n")
@@ -136,20 +175,51 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let readiness = Readiness::default();
         let stop = CancellationToken::new();
-        let router = operator_endpoints(Registry::default(), readiness.clone());
+        let stopping = CancellationToken::new();
+        let router = operator_endpoints(Registry::default(), readiness.clone(), stopping.clone());
         let served = tokio::spawn({
             let stop = stop.clone();
             async move { serve(listener, router, &stop).await }
         });
         assert!(ask(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 503"));
-        readiness.set(true);
+        readiness.part().set(true);
         assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        stopping.cancel();
+        let answer = ask(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("not ready: ending\n"), "{answer}");
         assert!(ask(address, "/metrics").await.ends_with("# EOF\n"));
         assert!(ask(address, "/else").await.starts_with("HTTP/1.1 404"));
         let _idle = TcpStream::connect(address).await.unwrap();
         stop.cancel();
         served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn operators_can_look_until_the_work_has_ended() {
+        let listener = bind(([127, 0, 0, 1], 0).into(), "operators", "--service-listen").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stopping = CancellationToken::new();
+        let router = operator_endpoints(Registry::default(), Readiness::default(), stopping.clone());
+        let draining = async {
+            stopping.cancel();
+            ask(address, "/metrics").await
+        };
+        assert!(serve_during(listener, router, draining).await.starts_with("HTTP/1.1 200"));
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[test]
+    fn every_part_has_to_be_ready() {
+        let readiness = Readiness::default();
+        assert!(!readiness.get());
+        let (scan, execute) = (readiness.part(), readiness.part());
+        scan.set(true);
+        assert!(!readiness.get());
+        execute.clone().set(true);
+        assert!(readiness.clone().get());
+        scan.set(false);
+        assert!(!readiness.get());
     }
 
     #[tokio::test]

@@ -8,11 +8,13 @@ use common::lifecycle::{Exit, Lifecycle, Part};
 use common::queue::Queue;
 use common::service::{self, Readiness};
 use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
 use crate::execute::{ExecuteSettings, Executor};
 use crate::metrics::{self, Metrics};
 use crate::role::Role;
 use crate::scan::Scanner;
+use crate::settings::WorkerSettings;
 
 /// Events are dealt with side by side: most of the time a scanner waits for the forge.
 const SCAN_SLOTS: usize = 4;
@@ -22,6 +24,8 @@ pub struct App {
     /// The broker that work comes from.
     pub broker: Broker,
     /// How it works.
+    pub worker: WorkerSettings,
+    /// How it performs tasks.
     pub settings: ExecuteSettings,
     /// Turns events into tasks, where it is asked to.
     pub scanner: Option<Scanner>,
@@ -42,24 +46,26 @@ impl App {
             Ok(lifecycle) => lifecycle,
             Err(error) => return cannot_begin(&format!("cannot listen to signals: {error}")),
         };
-        let (broker, address) = (self.broker.clone(), self.settings.service_listen);
-        let listener = match service::bind(address, "operator endpoints", "execute.service-listen").await {
+        let (broker, address) = (self.broker.clone(), self.worker.service_listen);
+        let option = "--service-listen (worker.service-listen)";
+        let listener = match service::bind(address, "operator endpoints", option).await {
             Ok(listener) => listener,
             Err(error) => return cannot_begin(&error),
         };
         let mut registry = Registry::default();
         let readiness = Readiness::default();
         let Roles { scan, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
-        let operators = service::operator_endpoints(registry, readiness);
-        let mut parts =
-            vec![Part::new("operator endpoints", service::serve(listener, operators, lifecycle.stopping()))];
-        if let Some(role) = &scan {
-            parts.push(Part::new(role.name, role.work(broker.clone(), &lifecycle)));
-        }
-        if let Some(role) = &execute {
-            parts.push(Part::new(role.name, role.work(broker.clone(), &lifecycle)));
-        }
-        lifecycle.run(parts).await
+        let scan = scan.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
+        let execute = execute.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
+        // Operators can look for as long as tasks take to end.
+        let ended = CancellationToken::new();
+        let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
+        let work = async {
+            let exit = lifecycle.run(scan.into_iter().chain(execute)).await;
+            ended.cancel();
+            exit
+        };
+        tokio::join!(work, service::serve(listener, operators, &ended)).0
     }
 
     /// Takes one message, from the first of its queues that has one, deals with it and ends: events before tasks.
@@ -90,24 +96,24 @@ impl App {
     }
 
     fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
-        let Self { settings, scanner, executor, broker: _ } = self;
+        let Self { worker, settings, scanner, executor, broker: _ } = self;
         let scan = scanner.map(|it| Role {
             name: "scan",
             queues: vec![Queue::Webhook],
             slots: SCAN_SLOTS,
             handler: Arc::new(it),
-            attempts: settings.attempts,
+            attempts: worker.attempts,
             metrics: metrics.of(metrics::Role::Scan),
-            readiness: readiness.clone(),
+            ready: readiness.part(),
         });
         let execute = executor.map(|it| Role {
             name: "execute",
             queues: settings.queues,
             slots: settings.slots,
             handler: Arc::new(it),
-            attempts: settings.attempts,
+            attempts: worker.attempts,
             metrics: metrics.of(metrics::Role::Execute),
-            readiness: readiness.clone(),
+            ready: readiness.part(),
         });
         Roles { scan, execute }
     }

@@ -1,10 +1,12 @@
 //! What handlers are given and what they answer. They decide and do; only [`crate::slot`] settles.
 
 use std::error::Error;
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::Chain;
 use common::broker::{Headers, Outgoing};
+use common::forge::ForgeError;
 use common::id::Attempt;
 use common::queue::Queue;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,13 @@ pub struct Work {
 pub enum Failure {
     /// Ours or the infrastructure's: another attempt may do better.
     Retry(String),
+    /// What everybody needs is away, such as the forge: the same attempt, later. No message is to blame, so none is given up.
+    Later {
+        /// What is away.
+        reason: String,
+        /// How long it wants to be left alone.
+        at_least: Duration,
+    },
     /// No attempt will do better.
     Fail(String),
     /// It was cancelled.
@@ -38,6 +47,17 @@ impl Failure {
     /// For `map_err`: another attempt may do better.
     pub fn retry(error: impl Error) -> Self {
         Self::Retry(Chain(&error).to_string())
+    }
+
+    /// For `map_err`: what a forge that is away, limits us or refuses our token makes wait, and what else it says is final.
+    pub fn forge(error: ForgeError) -> Self {
+        let at_least = match &error {
+            ForgeError::RateLimited { retry_after, .. } => retry_after.unwrap_or(FORGE_PAUSE),
+            ForgeError::Unauthorized { .. } => FORGE_PAUSE,
+            other if other.is_transient() => Duration::ZERO,
+            _ => return Self::fail(error),
+        };
+        Self::Later { reason: Chain(&error).to_string(), at_least }
     }
 
     /// For `map_err`: no attempt will do better.
@@ -59,24 +79,24 @@ pub struct Attempts {
     /// How many there are in all, from 1.
     pub most: u32,
     /// Before the second; each further pause is four times as long.
-    pub first_pause: std::time::Duration,
+    pub first_pause: Duration,
 }
 
 impl Attempts {
     /// The pause before the attempt after this one; none after the last.
     #[must_use]
-    pub fn pause_after(&self, attempt: Attempt) -> Option<std::time::Duration> {
+    pub fn pause_after(&self, attempt: Attempt) -> Option<Duration> {
         let growth = 4_u32.saturating_pow(attempt.number().saturating_sub(1));
         (attempt.number() < self.most).then(|| self.first_pause.saturating_mul(growth).min(LONGEST_PAUSE))
     }
 }
 
-const LONGEST_PAUSE: std::time::Duration = std::time::Duration::from_hours(1);
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+/// For a forge that does not say how long (GitHub asks for a minute at least).
+const FORGE_PAUSE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

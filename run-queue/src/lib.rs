@@ -7,6 +7,7 @@ pub mod handler;
 mod metrics;
 mod role;
 pub mod scan;
+pub mod settings;
 mod slot;
 
 pub use app::App;

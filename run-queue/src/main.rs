@@ -10,6 +10,7 @@ use common::{Clock, crypto, hostname};
 use run_queue::App;
 use run_queue::execute::{ContainerSettings, ExecuteArgs, Executor, SecretSettings};
 use run_queue::scan::{ScanArgs, Scanner};
+use run_queue::settings::WorkerArgs;
 
 /// A worker: turns events into tasks (`scan`) and performs tasks (`execute`); without a subcommand, both
 #[derive(Parser)]
@@ -26,7 +27,7 @@ struct Cli {
     #[command(flatten)]
     scan: ScanArgs,
     #[command(flatten)]
-    execute: ExecuteArgs,
+    worker: WorkerArgs,
     #[command(flatten)]
     broker: BrokerArgs,
     #[command(flatten)]
@@ -35,12 +36,12 @@ struct Cli {
     log: LogArgs,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Subcommand)]
 enum RoleName {
     /// Turn events into tasks
     Scan,
     /// Perform tasks
-    Execute,
+    Execute(ExecuteArgs),
 }
 
 #[tokio::main]
@@ -66,7 +67,13 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     let clock = Clock::system();
     let broker = cli.broker.read(&reader, clock);
     let names = broker.as_ref().map(|it| it.queues.clone()).unwrap_or_default();
-    let settings = cli.execute.read(&reader, &names);
+    let worker = cli.worker.read(&reader);
+    let (scans, executes) = match &cli.role {
+        None => (true, Some(ExecuteArgs::default())),
+        Some(RoleName::Scan) => (true, None),
+        Some(RoleName::Execute(arguments)) => (false, Some(arguments.clone())),
+    };
+    let settings = executes.clone().unwrap_or_default().read(&reader, &names);
     let scan = cli.scan.read(&reader);
     let container = ContainerSettings::read(&reader);
     let secrets = SecretSettings::read(&reader);
@@ -74,11 +81,13 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
         return Err(reader.into_problems());
     };
     let scanner = Scanner { settings: scan, forge: forges.default_forge().clone(), clock };
-    let executor = Executor { container, secrets, forges, logs, poll: settings.poll, host: hostname() };
+    let (poll, longest) = (settings.poll, settings.longest);
+    let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname() };
     reader.finish(App {
         broker,
+        worker,
         settings,
-        scanner: (cli.role != Some(RoleName::Execute)).then_some(scanner),
-        executor: (cli.role != Some(RoleName::Scan)).then_some(executor),
+        scanner: scans.then_some(scanner),
+        executor: executes.map(|_| executor),
     })
 }

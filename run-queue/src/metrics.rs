@@ -13,6 +13,8 @@ pub(crate) enum Settled {
     Acked,
     /// Comes again as the next attempt.
     Retried,
+    /// Comes again as the same attempt.
+    Delayed,
     /// Given back as it was.
     Requeued,
     /// In `dead`.
@@ -24,6 +26,7 @@ impl Settled {
         match self {
             Self::Acked => "acked",
             Self::Retried => "retried",
+            Self::Delayed => "delayed",
             Self::Requeued => "requeued",
             Self::Buried => "buried",
         }

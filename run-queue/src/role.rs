@@ -1,11 +1,13 @@
 //! A role of a worker: some queues, some slots, one handler; session after session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use common::Chain;
 use common::broker::{Broker, BrokerError, Session, Sessions};
 use common::lifecycle::{Exit, Lifecycle};
 use common::queue::Queue;
-use common::service::Readiness;
+use common::service::ReadyPart;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
@@ -26,7 +28,7 @@ pub(crate) struct Role<H> {
     /// How often.
     pub(crate) attempts: Attempts,
     pub(crate) metrics: Metrics,
-    pub(crate) readiness: Readiness,
+    pub(crate) ready: ReadyPart,
 }
 
 impl<H: Handler> Role<H> {
@@ -35,7 +37,7 @@ impl<H: Handler> Role<H> {
         let mut sessions = Sessions::new(broker, self.name, lifecycle.stopping().clone());
         while let Some(session) = sessions.next().await {
             let ended = self.session(&session, lifecycle).await;
-            self.readiness.set(false);
+            self.ready.set(false);
             match ended {
                 Ok(()) => {
                     session.close().await;
@@ -46,16 +48,16 @@ impl<H: Handler> Role<H> {
         }
     }
 
-    /// One session, to its first error. What runs then is told, and has ended when this returns: the broker gives its
-    /// messages to others.
+    /// One session, to the end of its connection. What runs then is told, and has ended when this returns: the broker gives its
+    /// messages to others. A slot that loses its own channel costs the others nothing, and begins anew.
     async fn session(&self, session: &Session, lifecycle: &Lifecycle) -> Result<(), BrokerError> {
         session.declare(&Queue::ALL).await?;
         let slot = self.slot(session, lifecycle).await?;
         let mut slots = FuturesUnordered::new();
         for _ in 0..self.slots {
-            slots.push(slot.run(session.intake(&self.queues).await?));
+            slots.push(self.slot_of(session, &slot, Duration::ZERO));
         }
-        self.readiness.set(true);
+        self.ready.set(true);
         let mut first = Ok(());
         loop {
             let ended = tokio::select! {
@@ -63,12 +65,29 @@ impl<H: Handler> Role<H> {
                     Some(ended) => ended,
                     None => return first,
                 },
-                error = session.lost(), if first.is_ok() => Err(error),
+                error = session.lost(), if first.is_ok() => SlotEnd::Session(error),
             };
-            if let (Err(error), true) = (ended, first.is_ok()) {
-                slot.epoch.cancel();
-                first = Err(error);
+            match ended {
+                SlotEnd::Channel(error)
+                    if first.is_ok() && session.is_connected() && !slot.publisher.is_broken() =>
+                {
+                    tracing::warn!(error = %Chain(&error), role = self.name, "a slot lost its channel and begins anew");
+                    slots.push(self.slot_of(session, &slot, SLOT_PAUSE));
+                }
+                SlotEnd::Channel(error) | SlotEnd::Session(error) if first.is_ok() => {
+                    slot.epoch.cancel();
+                    first = Err(error);
+                }
+                SlotEnd::Stopped | SlotEnd::Channel(_) | SlotEnd::Session(_) => {}
             }
+        }
+    }
+
+    async fn slot_of(&self, session: &Session, slot: &Slot<H>, pause: Duration) -> SlotEnd {
+        tokio::time::sleep(pause).await;
+        match session.intake(&self.queues).await {
+            Err(error) => SlotEnd::Session(error),
+            Ok(intake) => slot.run(intake).await.map_or_else(SlotEnd::Channel, |()| SlotEnd::Stopped),
         }
     }
 
@@ -89,10 +108,31 @@ impl<H: Handler> Role<H> {
         let slot = self.slot(session, lifecycle).await?;
         for queue in &self.queues {
             if let Some(received) = session.take(*queue).await? {
-                slot.deal_with(received).await?;
-                return Ok(Exit::Done);
+                let dealing = slot.deal_with(received, &slot.epoch);
+                tokio::pin!(dealing);
+                return tokio::select! {
+                    dealt = &mut dealing => dealt.map(|()| Exit::Done),
+                    error = session.lost() => {
+                        slot.epoch.cancel();
+                        let _ = dealing.await;
+                        Err(error)
+                    }
+                };
             }
         }
         Ok(Exit::NothingToDo)
     }
 }
+
+/// How a slot ends.
+enum SlotEnd {
+    /// It was told to.
+    Stopped,
+    /// Its own channel is gone.
+    Channel(BrokerError),
+    /// It could not begin, or the connection is gone.
+    Session(BrokerError),
+}
+
+/// Before a slot that lost its channel begins anew.
+const SLOT_PAUSE: Duration = Duration::from_secs(1);

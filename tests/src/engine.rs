@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Pid;
 use rustix::process::{Resource, getrlimit};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -110,6 +111,22 @@ impl Engine {
     pub async fn containers(&self) -> Result<Vec<Container>> {
         let filter = format!("--filter=label={LABEL}={}", self.label);
         containers(&self.run(&["ps", "--all", "--format=json", &filter]).await?)
+    }
+
+    /// The processes of podman that are attached to containers of this engine.
+    pub fn attached_clients(&self) -> Result<Vec<Pid>> {
+        let mut clients = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let path = entry?.path();
+            let Some(id) = path.file_name().and_then(|it| it.to_str()?.parse().ok()) else { continue };
+            let command = fs::read_to_string(path.join("cmdline")).unwrap_or_default();
+            let is_ours =
+                self.run_args().iter().any(|it| it.contains("flotilla.test") && command.contains(it));
+            if is_ours && command.starts_with("podman\0run\0") {
+                clients.extend(Pid::from_raw(id));
+            }
+        }
+        Ok(clients)
     }
 
     /// Removes the containers of this engine by force and tells which there were.

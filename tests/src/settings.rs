@@ -5,6 +5,9 @@ use std::env;
 
 /// Where the broker comes from: `private` (or unset), `container`, or `HOST:PORT` of one that runs.
 pub const BROKER: &str = "FLOTILLA_TEST_BROKER";
+/// The image of a broker in a container, `NAME:TAG`, if not `RabbitMQ`'s official one. Such a broker
+/// also needs `DOCKER_HOST`, which with podman is the socket of `podman system service`.
+pub const BROKER_IMAGE: &str = "FLOTILLA_TEST_BROKER_IMAGE";
 /// `http://user:password@host:port`, the management API of a broker that runs.
 pub const BROKER_API: &str = "FLOTILLA_TEST_BROKER_API";
 /// The folder of certificates and tokens of a broker that runs.

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Budget;
-use crate::metrics::Metrics;
+use crate::metrics::{LinkGauges, Metrics};
 use crate::outlet::outlet;
 use crate::receive::{Receiver, receive};
 use crate::settings::WebhookSettings;
@@ -30,7 +30,7 @@ pub async fn run(broker: Broker, settings: WebhookSettings) -> Exit {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let readiness = Readiness::default();
-    let (keeper, outlet) = outlet(readiness.clone());
+    let (keeper, outlet) = outlet(readiness.part(), LinkGauges::register(&mut registry));
     let receiver = Receiver {
         keys: Keys::new(&settings.secrets, settings.sha1),
         budget: Budget::default(),
@@ -45,14 +45,12 @@ pub async fn run(broker: Broker, settings: WebhookSettings) -> Exit {
         service::serve(front, router, lifecycle.stopping()).await;
         answered.cancel();
     };
-    let operators = service::operator_endpoints(registry, readiness);
-    lifecycle
-        .run([
-            Part::new("receiver", receiving),
-            Part::new("broker", keeper.keep(Sessions::new(broker, "webhook", answered.clone()))),
-            Part::new("operator endpoints", service::serve(back, operators, lifecycle.stopping())),
-        ])
-        .await
+    let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
+    let working = lifecycle.run([
+        Part::new("receiver", receiving),
+        Part::new("broker", keeper.keep(Sessions::new(broker, "webhook", answered.clone()))),
+    ]);
+    service::serve_during(back, operators, working).await
 }
 
 async fn open(settings: &WebhookSettings) -> Result<(Lifecycle, TcpListener, TcpListener), String> {

@@ -27,8 +27,18 @@ pub(crate) enum Malformed {
     Encoding,
     #[error("the body is not a JSON object; set the hook's content type to application/json")]
     NotAnObject,
-    #[error("the body is not what this event has: {0}")]
+    #[error("the body is not what this event has")]
     Json(#[from] serde_json::Error),
+}
+
+impl Malformed {
+    /// The same without any value of the payload: for the log.
+    pub(crate) fn outline(&self) -> String {
+        match self {
+            Self::Encoding | Self::NotAnObject => self.to_string(),
+            Self::Json(source) => format!("the body is not what this event has: {}", common::outline(source)),
+        }
+    }
 }
 
 /// Decides.
@@ -132,6 +142,7 @@ mod tests {
             ("status", status("pending", "\"Not yet tested\""), Decision::Ignore),
             ("status", status("pending", "null"), Decision::Ignore),
             ("status", status("failure", "\"Not yet tested (direct trigger)\""), Decision::Ignore),
+            ("status", status("skipped", "\"Not yet tested (direct trigger)\""), Decision::Ignore),
             ("issues", issue("opened"), Decision::Queue),
             ("issues", issue("edited"), Decision::Queue),
             ("issues", issue("labeled"), Decision::Queue),
@@ -155,7 +166,7 @@ mod tests {
             ("pull_request", r#"{"action": 1, "pull_request": {}}"#),
             ("pull_request", r#"{"action": "closed", "pull_request": {}}"#),
             ("pull_request", r#"{"action": "opened", "pull_request": {}} x"#),
-            ("status", r#"{"state": "unheard"}"#),
+            ("status", r#"{"state": 1}"#),
             ("issues", r#"{"action": null}"#),
         ] {
             assert!(decide(event, body).is_err(), "{event} {body}");

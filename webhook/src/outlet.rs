@@ -5,11 +5,12 @@ use std::time::Duration;
 use common::Chain;
 use common::broker::{BrokerError, Outgoing, Publisher, Session, SessionEvent, Sessions};
 use common::queue::Queue;
-use common::service::Readiness;
+use common::service::ReadyPart;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::body::Reserved;
+use crate::metrics::{Link, LinkGauges};
 
 /// Publishes through whatever session is up.
 #[derive(Clone)]
@@ -27,17 +28,19 @@ pub(crate) struct NotConfirmed {
 /// Keeps the outlet's connection.
 pub(crate) struct Keeper {
     current: watch::Sender<Option<Publisher>>,
-    readiness: Readiness,
+    readiness: ReadyPart,
+    gauges: LinkGauges,
 }
 
-pub(crate) fn outlet(readiness: Readiness) -> (Keeper, Outlet) {
+pub(crate) fn outlet(readiness: ReadyPart, gauges: LinkGauges) -> (Keeper, Outlet) {
     let (sender, current) = watch::channel(None);
-    (Keeper { current: sender, readiness }, Outlet { current })
+    (Keeper { current: sender, readiness, gauges }, Outlet { current })
 }
 
 impl Outlet {
     /// Returns when the broker has the message. A session that breaks meanwhile is waited out, as far as the limit allows; the
-    /// message may then be in the queue twice, which scanners do not mind.
+    /// message may then be in the queue twice. A scanner that reads the second one after it has posted what comes of the first
+    /// does nothing more; two scanners at once may make two tasks, and nothing keeps both from being run yet.
     ///
     /// What was handed to the client library takes memory until it is confirmed or its session has ended, so `reserved` is
     /// held for that long, whatever the sender has been told: a broker that is silent fills the budget and nothing else.
@@ -85,12 +88,12 @@ impl Keeper {
             let error = tokio::select! {
                 error = self.serve(&session) => error,
                 () = sessions.stopped() => {
-                    self.put(None);
+                    self.put(Link::Down, None);
                     session.close().await;
                     return;
                 }
             };
-            self.put(None);
+            self.put(Link::Down, None);
             sessions.ended(&error);
         }
     }
@@ -100,17 +103,8 @@ impl Keeper {
             Ok(publisher) => publisher,
             Err(error) => return error,
         };
-        self.put(Some(publisher.clone()));
-        loop {
-            tokio::select! {
-                event = session.event() => match event {
-                    SessionEvent::Blocked => self.put(None),
-                    SessionEvent::Unblocked => self.put(Some(publisher.clone())),
-                    SessionEvent::Lost(error) => return error,
-                },
-                error = publisher.broken() => return error,
-            }
-        }
+        let put = |link| self.put(link, (link == Link::Open).then(|| publisher.clone()));
+        follow(|| session.event(), || publisher.broken(), put).await
     }
 
     async fn open(&self, session: &Session) -> Result<Publisher, BrokerError> {
@@ -118,8 +112,92 @@ impl Keeper {
         session.publisher().await
     }
 
-    fn put(&self, publisher: Option<Publisher>) {
+    fn put(&self, link: Link, publisher: Option<Publisher>) {
+        self.gauges.set(link);
         self.readiness.set(publisher.is_some());
         self.current.send_replace(publisher);
+    }
+}
+
+/// Follows a session to its end. While the broker has an alarm only the session's own events count: a publish that the alarm
+/// keeps waiting breaks the publisher, but a new session would be no better off, and the old connection could not even be
+/// closed, as nothing is written to it. The publisher's end counts again when the alarm is over.
+async fn follow(
+    event: impl AsyncFn() -> SessionEvent,
+    broken: impl AsyncFn() -> BrokerError,
+    put: impl Fn(Link),
+) -> BrokerError {
+    let mut link = Link::Open;
+    put(link);
+    loop {
+        let event = tokio::select! {
+            biased;
+            error = broken(), if link == Link::Open => return error,
+            event = event() => event,
+        };
+        link = match event {
+            SessionEvent::Blocked => Link::Blocked,
+            SessionEvent::Unblocked => Link::Open,
+            SessionEvent::Lost(error) => return error,
+        };
+        put(link);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tokio::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    fn lost(why: &str) -> BrokerError {
+        BrokerError::Lost(why.to_owned())
+    }
+
+    /// What comes of these events where the publisher breaks during the first alarm.
+    async fn follow_an_alarm(events: Vec<SessionEvent>) -> (String, Vec<Link>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (receiver, (breaks, broken)) = (Mutex::new(receiver), watch::channel(false));
+        let links = RefCell::new(Vec::new());
+        let put = |link| {
+            links.borrow_mut().push(link);
+            if link == Link::Blocked {
+                breaks.send_replace(true);
+            }
+        };
+        let event = async || receiver.lock().await.recv().await.unwrap();
+        let broken = async || {
+            broken.clone().wait_for(|it| *it).await.unwrap();
+            lost("the publisher broke")
+        };
+        let tell = async {
+            for event in events {
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                sender.send(event).unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let error = tokio::select! {
+            error = follow(event, broken, put) => error,
+            () = tell => unreachable!("it never ends"),
+        };
+        (error.to_string(), links.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publisher_that_breaks_during_an_alarm_ends_the_session_after_it() {
+        let (error, links) = follow_an_alarm(vec![SessionEvent::Blocked, SessionEvent::Unblocked]).await;
+        assert!(error.ends_with("the publisher broke"), "{error}");
+        assert_eq!(links, [Link::Open, Link::Blocked, Link::Open]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_lost_during_an_alarm_ends_the_session_at_once() {
+        let events = vec![SessionEvent::Blocked, SessionEvent::Lost(lost("the broker ended"))];
+        let (error, links) = follow_an_alarm(events).await;
+        assert!(error.ends_with("the broker ended"), "{error}");
+        assert_eq!(links, [Link::Open, Link::Blocked]);
     }
 }

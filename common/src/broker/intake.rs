@@ -15,6 +15,7 @@ use lapin::{Acker, BasicProperties, Channel, Consumer};
 use super::error::within;
 use super::message::buried;
 use super::{BrokerError, Burial, Headers, Outgoing, Publisher};
+use crate::id::Attempt;
 use crate::queue::{Priority, Queue, QueueNames};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -78,6 +79,15 @@ impl Intake {
             Some((queue, Pushed::Error(it))) => Err(BrokerError::refused(format!("consume `{queue}`"), it)),
             Some((queue, Pushed::End)) => Err(BrokerError::ConsumerEnded(format!("`{queue}`"))),
             None => Err(BrokerError::ConsumerEnded("every queue of this slot".to_owned())),
+        }
+    }
+
+    /// Returns when the deliveries of this intake are lost. To be asked while one is dealt with: there is no other until it is
+    /// settled.
+    pub async fn broken(&mut self) -> BrokerError {
+        match self.next().await {
+            Err(error) => error,
+            Ok(_) => BrokerError::Lost("the broker sent more than the prefetch allows".to_owned()),
         }
     }
 
@@ -148,10 +158,14 @@ impl Received {
         self.settled(settled)
     }
 
-    /// It is tried again as the next attempt, after a pause that holds no slot and survives the broker's restart.
-    pub async fn retry(self, publisher: &Publisher, pause: Duration) -> Result<(), BrokerError> {
-        let mut headers = self.headers.clone();
-        headers.attempt = headers.attempt.next();
+    /// It comes again as this attempt, after a pause that holds no slot and survives the broker's restart.
+    pub async fn retry(
+        self,
+        publisher: &Publisher,
+        attempt: Attempt,
+        pause: Duration,
+    ) -> Result<(), BrokerError> {
+        let headers = Headers { attempt, ..self.headers.clone() };
         let again = Outgoing {
             queue: self.queue,
             body: self.body.clone(),

@@ -100,19 +100,49 @@ impl Outgoing {
     }
 }
 
-/// The properties of a message on its way to `dead`: all that it had, and why it is there.
+/// Headers that would have the broker put copies into other queues.
+const COPIES: [&str; 2] = ["CC", "BCC"];
+
+/// The properties of a message on its way to `dead`: what it had, and why it is there. Left out is what would keep it from
+/// getting or staying there: another user's `user_id` (the broker refuses it and closes the channel), an expiration, headers
+/// that ask for copies, and what means nothing without a living sender.
 pub(super) fn buried(
     original: &BasicProperties,
     from: &str,
     reason: &str,
     headers: &Headers,
 ) -> BasicProperties {
-    let mut table = original.headers().clone().unwrap_or_default();
+    let mut table = FieldTable::default();
+    let had = original.headers().iter().flat_map(FieldTable::inner);
+    for (name, value) in had.filter(|(name, _)| !COPIES.contains(&name.as_str())) {
+        table.insert(name.clone(), value.clone());
+    }
     put(&mut table, REASON, reason.chars().take(1000).collect::<String>());
     put(&mut table, ORIGIN, from.to_owned());
     put(&mut table, ATTEMPT, i64::from(headers.attempt.number()));
     put(&mut table, TRACEPARENT, headers.trace.to_string());
-    original.clone().with_delivery_mode(2).with_message_id(headers.id.to_string().into()).with_headers(table)
+    let buried = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_message_id(headers.id.to_string().into())
+        .with_headers(table);
+    let buried = with(buried, original.content_type().clone(), BasicProperties::with_content_type);
+    let buried = with(buried, original.content_encoding().clone(), BasicProperties::with_content_encoding);
+    let buried = with(buried, original.correlation_id().clone(), BasicProperties::with_correlation_id);
+    let buried = with(buried, original.app_id().clone(), BasicProperties::with_app_id);
+    let buried = with(buried, original.kind().clone(), BasicProperties::with_type);
+    let buried = with(buried, *original.timestamp(), BasicProperties::with_timestamp);
+    with(buried, *original.priority(), BasicProperties::with_priority)
+}
+
+fn with<T>(
+    properties: BasicProperties,
+    value: Option<T>,
+    set: impl FnOnce(BasicProperties, T) -> BasicProperties,
+) -> BasicProperties {
+    match value {
+        Some(value) => set(properties, value),
+        None => properties,
+    }
 }
 
 /// How a message came to be in `dead`.
@@ -274,6 +304,56 @@ mod tests {
         let burial = Burial::read(&buried).unwrap();
         assert_eq!((burial.reason.len(), burial.from.as_deref()), (1000, Some("public")));
         assert_eq!(Burial::read(&original), None);
+    }
+
+    /// With every property that there is.
+    fn foreign() -> BasicProperties {
+        let mut table = FieldTable::default();
+        for name in ["CC", "BCC", "x-theirs"] {
+            table.insert(name.into(), AMQPValue::LongString("public".into()));
+        }
+        BasicProperties::default()
+            .with_content_type("text/plain".into())
+            .with_content_encoding("gzip".into())
+            .with_headers(table)
+            .with_delivery_mode(1)
+            .with_priority(5)
+            .with_correlation_id("correlation".into())
+            .with_reply_to("reply".into())
+            .with_expiration("60000".into())
+            .with_message_id("not an id of ours".into())
+            .with_timestamp(7)
+            .with_type("kind".into())
+            .with_user_id("somebody".into())
+            .with_app_id("app".into())
+            .with_cluster_id("cluster".into())
+    }
+
+    #[test]
+    fn the_dead_keep_what_describes_them() {
+        let (original, headers) = (foreign(), Headers::fresh());
+        let buried = buried(&original, "public", "why", &headers);
+        assert_eq!(buried.content_type(), original.content_type());
+        assert_eq!(buried.content_encoding(), original.content_encoding());
+        assert_eq!(buried.correlation_id(), original.correlation_id());
+        assert_eq!(buried.timestamp(), original.timestamp());
+        assert_eq!(buried.app_id(), original.app_id());
+        assert_eq!(buried.kind(), original.kind());
+        assert_eq!(buried.priority(), original.priority());
+        assert_eq!(buried.message_id().as_ref().unwrap().as_str(), headers.id.as_str());
+        assert_eq!(*buried.delivery_mode(), Some(2));
+        let table = buried.headers().as_ref().unwrap().inner();
+        assert_eq!(table.get("x-theirs"), Some(&AMQPValue::LongString("public".into())));
+    }
+
+    #[test]
+    fn the_dead_stay_in_one_place_for_ever() {
+        let buried = buried(&foreign(), "public", "why", &Headers::fresh());
+        assert_eq!(*buried.user_id(), None, "the broker takes only our own");
+        assert_eq!(*buried.expiration(), None);
+        assert_eq!((buried.reply_to(), buried.cluster_id()), (&None, &None));
+        let table = buried.headers().as_ref().unwrap().inner();
+        assert!(!table.contains_key("CC") && !table.contains_key("BCC"), "{table:?}");
     }
 
     #[test]

@@ -92,6 +92,12 @@ impl Publisher {
         }
     }
 
+    /// Whether a message could not be published: see [`Publisher::broken`].
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken.borrow().is_some()
+    }
+
     /// Returns when a message could not be published: the session is of no use any more. (Even where only a queue was missing,
     /// as the next session declares it.)
     pub async fn broken(&self) -> BrokerError {

@@ -134,22 +134,17 @@ impl Session {
     pub async fn event(&self) -> SessionEvent {
         let mut events = self.events.lock().await;
         while let Some(event) = events.next().await {
-            match event {
-                Event::Error(error) => {
-                    return SessionEvent::Lost(BrokerError::Lost(Chain(&error).to_string()));
-                }
-                Event::ConnectionBlocked(reason) => {
-                    tracing::warn!(broker.alarm = reason, "the broker takes no messages for now");
-                    return SessionEvent::Blocked;
-                }
-                Event::ConnectionUnblocked => {
-                    tracing::info!("the broker takes messages again");
-                    return SessionEvent::Unblocked;
-                }
-                _ => {}
+            if let Some(event) = of_the_connection(event, self.is_connected()) {
+                return event;
             }
         }
         SessionEvent::Lost(BrokerError::Lost("its events ended".to_owned()))
+    }
+
+    /// Whether the connection is up, as far as we know.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connection.status().connected()
     }
 
     /// Returns when the connection has ended.
@@ -167,6 +162,28 @@ impl Session {
         if let Err(error) = within(LIMIT, || "close the connection".to_owned(), closed).await {
             tracing::debug!(error = %Chain(&error), "the connection did not close in good order");
         }
+    }
+}
+
+/// What an event of lapin's means for the connection, if anything. lapin says errors of channels here, too; a connection's
+/// state changes before its error is said, so one that comes while the connection is up is a channel's, and whoever uses
+/// that channel hears of it there.
+fn of_the_connection(event: Event, connected: bool) -> Option<SessionEvent> {
+    match event {
+        Event::Error(error) if connected => {
+            tracing::debug!(error = %Chain(&error), "a channel ended");
+            None
+        }
+        Event::Error(error) => Some(SessionEvent::Lost(BrokerError::Lost(Chain(&error).to_string()))),
+        Event::ConnectionBlocked(reason) => {
+            tracing::warn!(broker.alarm = reason, "the broker takes no messages for now");
+            Some(SessionEvent::Blocked)
+        }
+        Event::ConnectionUnblocked => {
+            tracing::info!("the broker takes messages again");
+            Some(SessionEvent::Unblocked)
+        }
+        _ => None,
     }
 }
 
@@ -191,4 +208,18 @@ fn arguments(of: QueueArguments) -> FieldTable {
 
 fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(it) if *it.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_the_connections_only_where_it_is_down() {
+        let error = || Event::Error(ErrorKind::MissingHeartbeatError.into());
+        assert!(of_the_connection(error(), true).is_none());
+        assert!(matches!(of_the_connection(error(), false), Some(SessionEvent::Lost(_))));
+        let blocked = Event::ConnectionBlocked("memory".to_owned());
+        assert!(matches!(of_the_connection(blocked, true), Some(SessionEvent::Blocked)));
+    }
 }

@@ -78,10 +78,15 @@ impl Sessions {
     }
 
     fn rest(&mut self, error: &BrokerError, what: &str) {
-        let pause = self.backoff.next().unwrap_or(LAST_PAUSE);
+        let pause = next_pause(&mut self.backoff);
         self.pause = Some(pause);
         tracing::warn!(error = %Chain(error), role = self.role, retry_ms = pause.as_millis(), "{what}");
     }
+}
+
+/// Never longer than the last one: the jitter comes on top of what the backoff bounds.
+fn next_pause(backoff: &mut ExponentialBackoff) -> Duration {
+    backoff.next().unwrap_or(LAST_PAUSE).min(LAST_PAUSE)
 }
 
 fn backoff() -> ExponentialBackoff {
@@ -91,4 +96,18 @@ fn backoff() -> ExponentialBackoff {
         .without_max_times()
         .with_jitter()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_have_an_end() {
+        let mut backoff = backoff();
+        let pauses: Vec<_> = std::iter::repeat_with(|| next_pause(&mut backoff)).take(50).collect();
+        assert!(pauses[0] < 2 * FIRST_PAUSE, "{pauses:?}");
+        assert!(pauses.iter().all(|it| (FIRST_PAUSE..=LAST_PAUSE).contains(it)), "{pauses:?}");
+        assert_eq!(pauses.last(), Some(&LAST_PAUSE));
+    }
 }

@@ -12,6 +12,10 @@ pub struct Environment {
     pub runtime_dir: Option<PathBuf>,
     /// `$XDG_CONFIG_HOME`, else `$HOME/.config`.
     pub config_home: Option<PathBuf>,
+    /// `$XDG_STATE_HOME`, else `$HOME/.local/state`.
+    pub state_home: Option<PathBuf>,
+    /// `$TMPDIR`.
+    pub temporary: Option<PathBuf>,
     /// `$COCKPIT_GITHUB_TOKEN_FILE`.
     pub github_token_file: Option<PathBuf>,
     /// `$COCKPIT_GITHUB_WEBHOOK_TOKEN_FILE`.
@@ -28,17 +32,24 @@ impl Environment {
     /// The process's own. A variable that is empty or not UTF-8 counts as not set.
     #[must_use]
     pub fn read() -> Self {
+        Self::of(variable)
+    }
+
+    fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let path = |name| variable(name).map(PathBuf::from);
         let home = path("HOME");
+        let in_home = |path: &str| home.as_ref().map(|it| it.join(path));
         Self {
-            config_home: path("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|it| it.join(".config"))),
-            home,
+            config_home: path("XDG_CONFIG_HOME").or_else(|| in_home(".config")),
+            state_home: path("XDG_STATE_HOME").or_else(|| in_home(".local/state")),
+            temporary: path("TMPDIR"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
             github_token_file: path("COCKPIT_GITHUB_TOKEN_FILE"),
             webhook_token_file: path("COCKPIT_GITHUB_WEBHOOK_TOKEN_FILE"),
             github_api: variable("GITHUB_API"),
             testmap_inject: variable("COCKPIT_TESTMAP_INJECT"),
             run_statistics_queue: variable("RUN_STATISTICS_QUEUE").is_some(),
+            home,
         }
     }
 }
@@ -47,4 +58,22 @@ impl Environment {
 fn variable(name: &str) -> Option<String> {
     let text: Result<String, VarError> = std::env::var(name);
     text.ok().filter(|it| !it.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_the_desktop_have_defaults_in_the_home() {
+        let home = |name: &str| (name == "HOME").then(|| "/h".to_owned());
+        let found = Environment::of(home);
+        assert_eq!(found.config_home, Some("/h/.config".into()));
+        assert_eq!(found.state_home, Some("/h/.local/state".into()));
+        assert_eq!(found.temporary, None);
+        let all = Environment::of(|name| Some(format!("/{name}")));
+        assert_eq!(all.config_home, Some("/XDG_CONFIG_HOME".into()));
+        assert_eq!(all.state_home, Some("/XDG_STATE_HOME".into()));
+        assert_eq!(all.temporary, Some("/TMPDIR".into()));
+    }
 }

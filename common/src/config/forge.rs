@@ -1,12 +1,13 @@
 //! `[forge]`: the forges that repositories are on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use reqwest::Url;
 use secrecy::SecretString;
 
 use super::{Reader, Table};
+use crate::Chain;
 use crate::forge::{Forge, ForgeSettings, Writes};
 use crate::id::ForgeName;
 
@@ -23,33 +24,34 @@ pub struct Forges {
 }
 
 impl Forges {
-    /// Reads `[forge]`. Without it there is one forge, `github`, found and authenticated by the environment.
+    /// Reads `[forge]`. The forge `github` is always there: the environment says where it is and how to get in, and a table
+    /// `[forge.github]` refines that.
     pub fn read(reader: &Reader) -> Option<Self> {
         let table = reader.table("forge");
         let asked: Option<ForgeName> = table.parse("default");
         let mut forges = BTreeMap::new();
-        for name in table.names().filter(|it| *it != "default") {
+        let configured: BTreeSet<&str> =
+            table.names().map(String::as_str).filter(|it| *it != "default").collect();
+        for name in &configured {
             if let Some(forge) = read_forge(&table, name) {
                 forges.insert(forge.name().clone(), forge);
             }
         }
-        if forges.is_empty() && table.names().all(|it| it == "default") {
-            let github = default_github(reader)?;
-            forges.insert(github.name().clone(), github);
+        let name = asked.map_or_else(|| ForgeName::new(GITHUB), Ok).ok()?;
+        if !configured.contains(GITHUB)
+            && let Some(forge) = built_in(&table, name.as_str() == GITHUB)
+        {
+            forges.insert(forge.name().clone(), forge);
         }
         table.done();
-        let Some(asked) = asked else {
-            let default = forges.values().next()?.clone();
-            return Some(Self { default, forges });
-        };
-        let default = forges.get(&asked).cloned();
-        if default.is_none() {
-            reader.problem("forge.default", format!("there is no table [forge.{asked}]"));
+        let default = forges.get(&name).cloned();
+        if default.is_none() && !configured.contains(name.as_str()) && name.as_str() != GITHUB {
+            reader.problem("forge.default", format!("there is no table [forge.{name}]"));
         }
         Some(Self { default: default?, forges })
     }
 
-    /// The default one: the only one, the one that `forge.default` names, else the first by name.
+    /// The one that `forge.default` names, else `github`.
     #[must_use]
     pub const fn default_forge(&self) -> &Forge {
         &self.default
@@ -62,6 +64,21 @@ impl Forges {
     }
 }
 
+/// What is wrong with the forge is a problem, unless nobody mentions it: a machine of another forge may well be unable to
+/// reach `github`.
+fn built_in(forges: &Table<'_>, wanted: bool) -> Option<Forge> {
+    let settings = read_settings(&forges.table(GITHUB), GITHUB)?;
+    let made = Forge::new(settings);
+    if let Err(error) = &made {
+        if wanted {
+            forges.problem(GITHUB, Chain(error).to_string());
+        } else {
+            tracing::info!(error = %Chain(error), "the forge `github` is not used");
+        }
+    }
+    made.ok()
+}
+
 fn read_forge(forges: &Table<'_>, name: &str) -> Option<Forge> {
     let table = forges.table(name);
     if let Some(driver) = table.text("driver")
@@ -72,29 +89,48 @@ fn read_forge(forges: &Table<'_>, name: &str) -> Option<Forge> {
             format!("expected \"github\" (Forgejo and Gitea speak enough of it), found {driver:?}"),
         );
     }
+    let settings = read_settings(&table, name);
+    table.done();
+    Forge::new(settings?).inspect_err(|it| forges.problem(name, Chain(it).to_string())).ok()
+}
+
+fn read_settings(table: &Table<'_>, name: &str) -> Option<ForgeSettings> {
     let is_github = name == GITHUB;
-    let url = |key: &str, default: &str| match table.parse::<Url>(key) {
-        None if table.value(key).is_none() && !is_github => {
+    let reader = table.reader;
+    let token = table.text("token").map(SecretString::from);
+    let token = if is_github { token.or_else(|| github_token(reader)) } else { token };
+    // Each is read before the first of them ends this: all problems are told at once.
+    let (api_url, clone_url) = (url(table, "api-url", is_github), url(table, "clone-url", is_github));
+    let settings = ForgeSettings {
+        name: ForgeName::new(name)
+            .inspect_err(|it| reader.problem(&format!("forge.{name}"), it.to_string()))
+            .ok()?,
+        writes: writes(table, token.is_some()),
+        user_agent: table.text("user-agent").unwrap_or_else(|| USER_AGENT.to_owned()),
+        ca: table.text("ca").and_then(|it| certificates(table, it)),
+        token,
+        api_url: api_url?,
+        clone_url: clone_url?,
+    };
+    Some(settings)
+}
+
+fn url(table: &Table<'_>, key: &str, is_github: bool) -> Option<Url> {
+    if table.value(key).is_some() {
+        return table.parse(key);
+    }
+    match (is_github, key, &table.reader.environment.github_api) {
+        (false, _, _) => {
             table.problem(key, "is missing; only the forge called `github` has a default");
             None
         }
-        None => default.parse().ok(),
-        found => found,
-    };
-    let api = forges.reader.environment.github_api.as_deref().unwrap_or(GITHUB_API);
-    let token = table.text("token").map(SecretString::from);
-    let writes = writes(&table, token.is_some());
-    let settings = ForgeSettings {
-        name: ForgeName::new(name).inspect_err(|it| forges.problem(name, it.to_string())).ok()?,
-        api_url: url("api-url", api)?,
-        clone_url: url("clone-url", GITHUB_CLONE)?,
-        user_agent: table.text("user-agent").unwrap_or_else(|| USER_AGENT.to_owned()),
-        token,
-        writes,
-        ca: table.text("ca").and_then(|it| certificates(&table, it)),
-    };
-    table.done();
-    make(forges.reader, &format!("forge.{name}"), settings)
+        (true, "api-url", Some(api)) => api
+            .parse()
+            .inspect_err(|it| table.reader.problem("$GITHUB_API", format!("expected a URL: {it}")))
+            .ok(),
+        (true, "api-url", None) => GITHUB_API.parse().ok(),
+        (true, _, _) => GITHUB_CLONE.parse().ok(),
+    }
 }
 
 /// `post = true` needs a token; where nothing is said, there is posting where there is a token.
@@ -121,27 +157,6 @@ fn certificates(table: &Table<'_>, text: String) -> Option<String> {
         .ok()
 }
 
-fn default_github(reader: &Reader) -> Option<Forge> {
-    let token = github_token(reader);
-    let settings = ForgeSettings {
-        name: ForgeName::new(GITHUB).ok()?,
-        api_url: reader
-            .environment
-            .github_api
-            .as_deref()
-            .unwrap_or(GITHUB_API)
-            .parse()
-            .inspect_err(|it| reader.problem("$GITHUB_API", format!("expected a URL: {it}")))
-            .ok()?,
-        clone_url: GITHUB_CLONE.parse().ok()?,
-        user_agent: USER_AGENT.to_owned(),
-        writes: if token.is_some() { Writes::Post } else { Writes::Say },
-        token,
-        ca: None,
-    };
-    make(reader, "$GITHUB_API", settings)
-}
-
 /// The first of these files that exists (wire facts, section 3).
 fn github_token(reader: &Reader) -> Option<SecretString> {
     let environment = &reader.environment;
@@ -158,6 +173,89 @@ fn github_token(reader: &Reader) -> Option<SecretString> {
     }
 }
 
-fn make(reader: &Reader, key: &str, settings: ForgeSettings) -> Option<Forge> {
-    Forge::new(settings).inspect_err(|it| reader.problem(key, crate::Chain(it).to_string())).ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Source};
+
+    fn read(text: &str, environment: Environment) -> Result<Forges, Vec<String>> {
+        let reader = Reader::new(Source::from_toml(text).unwrap(), environment);
+        let forges = Forges::read(&reader);
+        match reader.finish(()) {
+            Ok(()) => Ok(forges.unwrap()),
+            Err(error) => Err(error.0.iter().map(|it| format!("{}: {}", it.key, it.text)).collect()),
+        }
+    }
+
+    /// In the clear and on this machine, so that no test depends on the machine's authorities.
+    fn environment() -> Environment {
+        Environment { github_api: Some("http://127.0.0.1:1/".to_owned()), ..Environment::default() }
+    }
+
+    fn with_token(folder: &tempfile::TempDir) -> Environment {
+        let file = folder.path().join("token");
+        std::fs::write(&file, "s3cret\n").unwrap();
+        Environment { github_token_file: Some(file), ..environment() }
+    }
+
+    const OTHER: &str =
+        "[forge.other]\napi-url = \"http://127.0.0.1:2/\"\nclone-url = \"https://git.example/\"\n";
+
+    fn name(text: &str) -> ForgeName {
+        ForgeName::new(text).unwrap()
+    }
+
+    #[test]
+    fn github_is_there_and_the_default() {
+        for text in ["", "[forge.github]\nuser-agent = \"me\"", OTHER] {
+            let forges = read(text, environment()).unwrap();
+            assert_eq!(forges.default_forge().name(), &name("github"), "{text}");
+            let repo = "o/r".parse().unwrap();
+            assert_eq!(forges.default_forge().clone_url(&repo), "https://github.com/o/r");
+        }
+        let forges = read(OTHER, environment()).unwrap();
+        assert_eq!(forges.get(Some(&name("other"))).unwrap().name(), &name("other"));
+        assert!(forges.get(Some(&name("third"))).is_none());
+    }
+
+    #[test]
+    fn another_can_be_the_default() {
+        let forges = read(&format!("[forge]\ndefault = \"other\"\n{OTHER}"), environment()).unwrap();
+        assert_eq!(forges.default_forge().name(), &name("other"));
+        assert_eq!(forges.get(Some(&name("github"))).unwrap().name(), &name("github"));
+        let problems = read("[forge]\ndefault = \"third\"", environment()).unwrap_err();
+        assert_eq!(problems, ["forge.default: there is no table [forge.third]"]);
+    }
+
+    #[test]
+    fn a_table_without_a_token_has_the_one_of_the_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let says_only =
+            |text: &str, environment| read(text, environment).unwrap().default_forge().says_only();
+        assert!(says_only("", environment()));
+        assert!(!says_only("", with_token(&folder)));
+        assert!(!says_only("[forge.github]\nuser-agent = \"me\"", with_token(&folder)));
+        assert!(!says_only("[forge.github]\npost = true", with_token(&folder)));
+        assert!(says_only("[forge.github]\npost = false", with_token(&folder)));
+        assert!(!says_only("[forge.github]\ntoken = \"t\"", environment()));
+        let forges = read(OTHER, with_token(&folder)).unwrap();
+        assert!(forges.get(Some(&name("other"))).unwrap().says_only(), "the files are github's");
+    }
+
+    #[test]
+    fn a_forge_that_is_not_github_says_where_it_is() {
+        let problems = read("[forge.other]\ndriver = \"gitlab\"", environment()).unwrap_err();
+        let keys: Vec<_> = problems.iter().map(|it| it.split_once(": ").unwrap().0).collect();
+        assert_eq!(keys, ["forge.other.driver", "forge.other.api-url", "forge.other.clone-url"]);
+    }
+
+    #[test]
+    fn a_github_that_cannot_be_used_matters_only_where_it_is_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_the_clear =
+            || Environment { github_api: Some("http://api.example/".to_owned()), ..with_token(&folder) };
+        assert!(read("", in_the_clear()).unwrap_err()[0].contains("clear text"));
+        let forges = read(&format!("[forge]\ndefault = \"other\"\n{OTHER}"), in_the_clear()).unwrap();
+        assert!(forges.get(Some(&name("github"))).is_none());
+    }
 }

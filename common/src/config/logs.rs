@@ -1,11 +1,14 @@
 //! `[logs]`: where the logs of jobs go.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::Reader;
+use super::{Environment, Reader};
 use crate::logs::{DEFAULT_FLUSH_AFTER, Destination, LocalStore, Store};
 
-/// Reads `[logs]`. Without it, logs go to a folder under the machine's place for temporary files.
+/// A disk; `/tmp` is memory on many machines.
+const TEMPORARY: &str = "/var/tmp";
+
+/// Reads `[logs]`. Without it, logs go to the user's folder for what programs keep.
 pub fn logs(reader: &Reader) -> Option<Destination> {
     let table = reader.table("logs");
     if let Some(driver) = table.text("driver")
@@ -16,9 +19,9 @@ pub fn logs(reader: &Reader) -> Option<Destination> {
     // Valid in files of existing deployments; without meaning as long as the driver is refused.
     table.value("s3");
     let flush_after = table.seconds("flush-seconds", 0.05, 600.0).unwrap_or(DEFAULT_FLUSH_AFTER);
-    let spool = table.path("spool-dir").unwrap_or_else(std::env::temp_dir);
+    let spool = table.path("spool-dir").unwrap_or_else(|| default_spool(&reader.environment));
     let local = table.table("local");
-    let dir = local.path("dir").unwrap_or_else(default_dir);
+    let dir = local.path("dir").unwrap_or_else(|| default_dir(&reader.environment));
     let link = local.parse("link");
     local.done();
     table.done();
@@ -35,6 +38,32 @@ fn table_problem(reader: &Reader, error: &dyn std::error::Error) {
     reader.problem("logs.local.dir", crate::Chain(error).to_string());
 }
 
-fn default_dir() -> PathBuf {
-    std::env::temp_dir().join("flotilla-logs")
+fn default_spool(environment: &Environment) -> PathBuf {
+    environment.temporary.clone().unwrap_or_else(|| TEMPORARY.into())
+}
+
+/// A user without a home has a folder of that name alone, so that two users do not meet in one.
+fn default_dir(environment: &Environment) -> PathBuf {
+    let user = || Path::new(TEMPORARY).join(format!("flotilla-logs-{}", rustix::process::getuid()));
+    environment.state_home.as_ref().map_or_else(user, |it| it.join("flotilla/logs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_and_what_stays_is_on_a_disk() {
+        let nothing = Environment::default();
+        assert_eq!(default_spool(&nothing), Path::new("/var/tmp"));
+        let dir = default_dir(&nothing);
+        assert!(dir.to_string_lossy().starts_with("/var/tmp/flotilla-logs-"), "{}", dir.display());
+        let told = Environment {
+            temporary: Some("/scratch".into()),
+            state_home: Some("/home/u/.local/state".into()),
+            ..nothing
+        };
+        assert_eq!(default_spool(&told), Path::new("/scratch"));
+        assert_eq!(default_dir(&told), Path::new("/home/u/.local/state/flotilla/logs"));
+    }
 }

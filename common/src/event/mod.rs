@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::id::{EventName, InvalidId};
+use crate::outline::{self, outline};
 pub use payload::{Action, Event, PullRequestEvent, Repository, StatusEvent, is_direct_trigger};
 
 /// An item of the queue `webhook`: `{"event": "<X-GitHub-Event>", "request": <payload as received>}`.
@@ -41,6 +42,24 @@ pub enum InvalidEvent {
         #[source]
         source: serde_path_to_error::Error<serde_json::Error>,
     },
+}
+
+impl InvalidEvent {
+    /// The same without any value of the event: for logs, and for what others can read.
+    #[must_use]
+    pub fn outline(&self) -> String {
+        match self {
+            Self::Envelope(source) => format!("{self}: {}", outline(source)),
+            Self::Name(InvalidId { expected, found: _ }) => format!("not {expected}"),
+            Self::Payload { event: _, source } => {
+                let problem = outline(source.inner());
+                match outline::place(&source.path().to_string()).as_str() {
+                    "." => format!("{self}: {problem}"),
+                    path => format!("{self}: {path}: {problem}"),
+                }
+            }
+        }
+    }
 }
 
 impl<'a> Envelope<'a> {
@@ -101,6 +120,26 @@ mod tests {
     fn what_python_writes_is_read() {
         let envelope = Envelope::decode(br#"{"event": "status", "request": {"sha": "0"}}"#).unwrap();
         assert_eq!(envelope.event.as_str(), "status");
+    }
+
+    #[test]
+    fn an_outline_has_the_place_and_no_value() {
+        let event = |text: &str| {
+            Envelope::decode(text.as_bytes()).and_then(|it| it.parse()).err().map(|it| it.outline()).unwrap()
+        };
+        let envelope = "not an event envelope `{\"event\": …, \"request\": …}`";
+        assert_eq!(
+            event(r#"{"event": ["hunter2"], "request": 1}"#),
+            format!("{envelope}: expected a string")
+        );
+        assert_eq!(
+            event(r#"{"event": "hunter 2", "request": 1}"#),
+            "not an event name of 1 to 64 letters, digits, `-` and `_`"
+        );
+        assert_eq!(
+            event(r#"{"event": "status", "request": {"sha": "hunter2"}}"#),
+            "status payload: sha: not a commit of 6 to 64 lower-case hexadecimal digits"
+        );
     }
 
     #[test]

@@ -63,6 +63,12 @@ impl Forge {
         &self.0.settings.name
     }
 
+    /// Whether statuses and issues are only said in the log ([`Writes::Say`]), by a setting or for lack of a token.
+    #[must_use]
+    pub fn says_only(&self) -> bool {
+        self.0.settings.writes == Writes::Say
+    }
+
     /// Where `git clone` finds a repository.
     #[must_use]
     pub fn clone_url(&self, repo: &RepoName) -> String {
@@ -163,7 +169,7 @@ impl Forge {
         sha: &CommitSha,
         status: &NewStatus,
     ) -> Result<(), ForgeError> {
-        if self.0.settings.writes == Writes::Say {
+        if self.says_only() {
             let NewStatus { context, state, description, target_url } = status;
             tracing::info!(forge = %self.name(), %repo, %sha, %context, ?state, description, target_url, "would post a status");
             return Ok(());
@@ -178,7 +184,7 @@ impl Forge {
         struct Opened {
             number: u64,
         }
-        if self.0.settings.writes == Writes::Say {
+        if self.says_only() {
             let title = issue.get("title").and_then(Value::as_str);
             tracing::info!(forge = %self.name(), %repo, title, "would open an issue");
             return Ok(None);

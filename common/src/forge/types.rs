@@ -16,6 +16,9 @@ pub enum StatusState {
     Failure,
     /// Ours, or the infrastructure's.
     Error,
+    /// A word that only some forges have, such as Gitea's `warning` and `skipped`. It can't be posted.
+    #[serde(other, skip_serializing)]
+    Other,
 }
 
 impl StatusState {
@@ -225,6 +228,15 @@ mod tests {
             assert_eq!(serde_json::to_string(&state).unwrap(), wire);
             assert_eq!(serde_json::from_str::<StatusState>(wire).unwrap(), state);
         }
+    }
+
+    #[test]
+    fn a_state_of_another_forge_is_read_and_never_posted() {
+        let state: StatusState = serde_json::from_str("\"skipped\"").unwrap();
+        assert_eq!((state, state.is_verdict()), (StatusState::Other, false));
+        let status = NewStatus::new(Context::new("c").unwrap(), state, "");
+        assert!(serde_json::to_string(&status).is_err());
+        assert!(serde_json::from_str::<StatusState>("1").is_err());
     }
 
     #[test]

@@ -20,6 +20,8 @@ enum Wire {
     Words(Vec<String>),
 }
 
+const NUL: &str = "expected a command without NUL characters";
+
 impl TryFrom<Wire> for Command {
     type Error = &'static str;
 
@@ -29,11 +31,9 @@ impl TryFrom<Wire> for Command {
             Wire::Words(words) => words.first().is_none_or(String::is_empty),
         };
         match wire {
-            _ if empty => Err("an empty command"),
-            Wire::Shell(text) if text.contains('\0') => Err("a command with a NUL character"),
-            Wire::Words(words) if words.iter().any(|it| it.contains('\0')) => {
-                Err("a command with a NUL character")
-            }
+            _ if empty => Err("expected a command, found none"),
+            Wire::Shell(text) if text.contains('\0') => Err(NUL),
+            Wire::Words(words) if words.iter().any(|it| it.contains('\0')) => Err(NUL),
             Wire::Shell(text) => Ok(Self::Shell(text)),
             Wire::Words(words) => Ok(Self::Words(words)),
         }

@@ -149,7 +149,7 @@ impl TryFrom<String> for EnvName {
         if valid {
             Ok(Self(text))
         } else {
-            Err("a variable's name has letters, digits and `_`, and no digit first")
+            Err("expected a variable's name: letters, digits and `_`, no digit first")
         }
     }
 }
@@ -176,7 +176,7 @@ impl fmt::Debug for EnvValue {
 impl TryFrom<String> for EnvValue {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text.contains('\0') { Err("a variable's value has no NUL character") } else { Ok(Self(text)) }
+        if text.contains('\0') { Err("expected a value without NUL characters") } else { Ok(Self(text)) }
     }
 }
 

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::outline::{self, outline};
 pub use command::Command;
 pub use job::{EnvName, EnvValue, Issue, Job, Minutes, Subject};
 
@@ -63,6 +64,21 @@ pub enum InvalidTask {
         #[source]
         source: serde_json::Error,
     },
+}
+
+impl InvalidTask {
+    /// The same without any value of the task: for logs, and for what others can read.
+    #[must_use]
+    pub fn outline(&self) -> String {
+        match self {
+            Self::NotAnObject(source) => format!("not a JSON object: {}", outline(source)),
+            Self::UnknownKind { found: _ } => {
+                "no known kind of task: expected a key `job` or `command`".to_owned()
+            }
+            Self::Ambiguous | Self::JobNotAnObject => self.to_string(),
+            Self::Field { path, source } => format!("{}: {}", outline::place(path), outline(source)),
+        }
+    }
 }
 
 impl Task {
@@ -181,6 +197,38 @@ mod tests {
         assert!(error(r#"{"job": {"repo": "o/r", "timeout": -1}}"#).starts_with("job.timeout: "));
         assert!(error(r#"{"command": 5}"#).starts_with("command: "));
         assert!(error(r#"{"command": "x", "human": 1}"#).starts_with("human: "));
+    }
+
+    #[test]
+    fn an_outline_has_the_place_and_no_value() {
+        for (body, outline) in [
+            (r#""hunter2""#, "not a JSON object: expected a map"),
+            (r#"{"job": hunter2}"#, "not a JSON object: not valid JSON: expected value at line 1 column 9"),
+            (r#"{"hunter2": 1}"#, "no known kind of task: expected a key `job` or `command`"),
+            (
+                r#"{"job": {}, "command": "hunter2"}"#,
+                "more than one kind of task: expected `job` or `command`, not both",
+            ),
+            (r#"{"job": "hunter2"}"#, "job: expected an object"),
+            (r#"{"job": {}}"#, "job: missing field `repo`"),
+            (r#"{"job": {"repo": "o/r", "env": {"A": ["hunter2"]}}}"#, "job.env.A: expected a string"),
+            (
+                r#"{"job": {"repo": "o/r", "env": {"A": "hunter2\u0000"}}}"#,
+                "job.env.A: expected a value without NUL characters",
+            ),
+            (
+                r#"{"job": {"repo": "o/r", "env": {"A=hunter2": "A"}}}"#,
+                "job.env.A: expected a variable's name: letters, digits and `_`, no digit first",
+            ),
+            (
+                r#"{"job": {"repo": "o/r", "sha": "hunter2"}}"#,
+                "job.sha: not a commit of 6 to 64 lower-case hexadecimal digits",
+            ),
+            (r#"{"command": 7355608}"#, "command: expected a text for `sh -c` or a list of words"),
+            (r#"{"command": ["hunter2\u0000"]}"#, "command: expected a command without NUL characters"),
+        ] {
+            assert_eq!(Task::parse(body.as_bytes()).unwrap_err().outline(), outline);
+        }
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::logs::{AttachmentName, Log, LogError};
 use tar::EntryType;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
 use tokio_util::io::SyncIoBridge;
 
 use super::container::{Container, EngineError};
@@ -17,12 +19,18 @@ pub(super) const FOLDER: &str = "/var/tmp/attachments";
 const MOST_FILES: usize = 2000;
 /// How many bytes at most, together.
 const MOST_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// How many bytes are read to find them.
+const MOST_READ: u64 = 2 * MOST_BYTES;
+/// How long reading them may take.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Why attachments are missing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AttachmentError {
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error("the engine has not copied the attachments within {} min", PATIENCE.as_secs() / 60)]
+    Slow,
     #[error("unpack the attachments")]
     Unpack(#[source] std::io::Error),
     #[error("store the attachments")]
@@ -30,14 +38,28 @@ pub(super) enum AttachmentError {
 }
 
 /// Copies them beside the log, keeping sub-folders. What can't be kept is listed in the log.
-pub(super) async fn collect(container: &Container, log: &mut Log) -> Result<(), AttachmentError> {
+pub(super) async fn collect(
+    container: &Container,
+    scratch: &Path,
+    log: &mut Log,
+) -> Result<(), AttachmentError> {
     let mut copying = container.copy_out(FOLDER)?;
     let Some(stream) = copying.stream() else { return Ok(()) };
-    let stream = SyncIoBridge::new(stream);
-    let unpacked = tokio::task::spawn_blocking(move || unpack(stream, MOST_FILES, MOST_BYTES)).await;
-    let unpacked = unpacked.map_err(std::io::Error::other).and_then(|it| it);
-    copying.finish().await?;
-    let unpacked = unpacked.map_err(AttachmentError::Unpack)?;
+    // A file of nothing but holes costs its author nothing and us its whole length.
+    let stream = SyncIoBridge::new(stream.take(MOST_READ));
+    let scratch = scratch.to_owned();
+    let unpacking = tokio::task::spawn_blocking(move || unpack(stream, &scratch, MOST_FILES, MOST_BYTES));
+    let unpacked = match tokio::time::timeout(PATIENCE, unpacking).await {
+        // Dropping the copy ends the engine's process, and with it the stream and who reads it.
+        Err(_) => return Err(AttachmentError::Slow),
+        Ok(unpacked) => unpacked.map_err(std::io::Error::other).and_then(|it| it),
+    };
+    let unpacked = match (unpacked, copying.finish().await) {
+        (Ok(unpacked), Ok(())) => unpacked,
+        // What the engine says is the better reason for a stream that ends early.
+        (_, Err(error)) => return Err(error.into()),
+        (Err(error), Ok(())) => return Err(AttachmentError::Unpack(error)),
+    };
     for (name, path) in &unpacked.files {
         let file = tokio::fs::File::open(path).await.map_err(AttachmentError::Unpack)?;
         log.attach(name, file).await?;
@@ -56,8 +78,13 @@ struct Unpacked {
 }
 
 /// Files become numbered files of ours; nothing that the stream says becomes a path.
-fn unpack(stream: impl Read, most_files: usize, most_bytes: u64) -> std::io::Result<Unpacked> {
-    let folder = tempfile::Builder::new().prefix("flotilla-attachments-").tempdir()?;
+fn unpack(
+    stream: impl Read,
+    scratch: &Path,
+    most_files: usize,
+    most_bytes: u64,
+) -> std::io::Result<Unpacked> {
+    let folder = tempfile::Builder::new().prefix("flotilla-attachments-").tempdir_in(scratch)?;
     let mut unpacked = Unpacked { files: Vec::new(), left_out: Vec::new(), folder };
     let mut bytes = 0;
     let mut archive = tar::Archive::new(stream);
@@ -130,6 +157,10 @@ mod tests {
         archive.append(&header, content).unwrap();
     }
 
+    fn scratch() -> PathBuf {
+        std::env::temp_dir()
+    }
+
     fn names(unpacked: &Unpacked) -> Vec<&str> {
         unpacked.files.iter().map(|(name, _)| name.as_str()).collect()
     }
@@ -146,7 +177,7 @@ mod tests {
         entry(&mut archive, "./log.html", EntryType::Regular, b"x");
         entry(&mut archive, "./pipe", EntryType::Fifo, b"");
         let stream = archive.into_inner().unwrap();
-        let unpacked = unpack(&stream[..], 10, 1000).unwrap();
+        let unpacked = unpack(&stream[..], &scratch(), 10, 1000).unwrap();
         assert_eq!(names(&unpacked), ["a.png", "sub/b.log"]);
         assert_eq!(std::fs::read(&unpacked.files[1].1).unwrap(), b"text");
         assert_eq!(unpacked.left_out.len(), 5, "{:?}", unpacked.left_out);
@@ -159,8 +190,8 @@ mod tests {
             entry(&mut archive, name, EntryType::Regular, b"12345");
         }
         let stream = archive.into_inner().unwrap();
-        assert_eq!(names(&unpack(&stream[..], 2, 1000).unwrap()), ["a", "b"]);
-        assert_eq!(names(&unpack(&stream[..], 9, 10).unwrap()), ["a", "b"]);
+        assert_eq!(names(&unpack(&stream[..], &scratch(), 2, 1000).unwrap()), ["a", "b"]);
+        assert_eq!(names(&unpack(&stream[..], &scratch(), 9, 10).unwrap()), ["a", "b"]);
     }
 
     #[test]
@@ -170,12 +201,12 @@ mod tests {
         let mut stream = archive.into_inner().unwrap();
         stream.extend([0; 8192]);
         let mut rest = &stream[..];
-        assert_eq!(names(&unpack(&mut rest, 9, 10).unwrap()), ["a"]);
+        assert_eq!(names(&unpack(&mut rest, &scratch(), 9, 10).unwrap()), ["a"]);
         assert!(rest.is_empty());
     }
 
     #[test]
     fn a_broken_stream_is_an_error() {
-        assert!(unpack(&[1_u8; 700][..], 10, 10).is_err());
+        assert!(unpack(&[1_u8; 700][..], &scratch(), 10, 10).is_err());
     }
 }

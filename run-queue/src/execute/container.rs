@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
@@ -42,13 +44,18 @@ pub(super) enum EngineError {
         #[source]
         source: std::io::Error,
     },
+    /// It does not answer.
+    #[error("`{engine} {verb}` has not ended within {} s", ANSWER.as_secs())]
+    Silent { engine: String, verb: &'static str },
     /// It said something that is no exit code.
-    #[error("`{engine} inspect` said {answer:?} instead of an exit code")]
+    #[error("`{engine}` said {answer:?} instead of an exit code")]
     Answer { engine: String, answer: String },
 }
 
 /// Longer answers of the engine are of no use to a reader.
 const WORDS: usize = 2000;
+/// What is asked of the engine takes a fraction of a second; on a machine that is out of breath, some.
+const ANSWER: Duration = Duration::from_mins(2);
 
 impl Engine {
     /// None without a word.
@@ -61,7 +68,8 @@ impl Engine {
 
     fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.words).arg(verb).stdin(Stdio::null()).kill_on_drop(true);
+        // In a group of its own: what is sent to ours, such as a terminal's Ctrl-C, is not for the engine.
+        command.args(&self.words).arg(verb).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
         command
     }
 
@@ -85,7 +93,9 @@ impl Engine {
 
     /// Runs the engine to its end and gives its standard output.
     async fn ask(&self, verb: &'static str, mut command: Command) -> Result<String, EngineError> {
-        let output = command.output().await.map_err(|it| self.missing(it))?;
+        let answer = tokio::time::timeout(ANSWER, command.output()).await;
+        let silent = |_| EngineError::Silent { engine: self.to_string(), verb };
+        let output = answer.map_err(silent)?.map_err(|it| self.missing(it))?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
@@ -147,30 +157,57 @@ impl Container {
         self.attached.stdout.take()
     }
 
-    /// Its exit code, when it has ended. Where there is none, the engine's words say why.
-    pub(super) async fn ended(&mut self) -> Result<i32, EngineError> {
+    /// How it ended, once its output has. Where it did not run, the engine's words say why.
+    pub(super) async fn ended(&mut self) -> Result<Ended, EngineError> {
         let status = self.attached.wait().await.map_err(|it| self.engine.missing(it))?;
-        match self.state().await? {
-            State::Exited(code) => Ok(code),
-            State::Other => {
-                let words = (&mut self.words).await.unwrap_or_default();
-                Err(self.engine.refused("run", status, &words))
-            }
-        }
-    }
-
-    async fn state(&self) -> Result<State, EngineError> {
-        let Some(id) = self.id() else { return Ok(State::Other) };
+        let Some(id) = self.id() else { return Err(self.refused(status).await) };
         let mut inspect = self.command("inspect");
         inspect.args(["--type=container", "--format={{.State.Status}} {{.State.ExitCode}}", &id]);
         let answer = self.engine.ask("inspect", inspect).await?;
-        // Between `stopped` and `exited` podman only cleans up.
-        let code = answer.strip_prefix("exited ").or_else(|| answer.strip_prefix("stopped ")).map(str::parse);
-        match code {
-            Some(Ok(code)) => Ok(State::Exited(code)),
-            Some(Err(_)) => Err(EngineError::Answer { engine: self.engine.to_string(), answer }),
-            None => Ok(State::Other),
+        match answer.split_once(' ') {
+            // Between `stopped` and `exited` podman only cleans up.
+            Some(("exited" | "stopped", code)) => self.code(code).map(Ended::Exited),
+            Some(("running" | "stopping", _)) => Ok(Ended::Detached),
+            _ => Err(self.refused(status).await),
         }
+    }
+
+    async fn refused(&mut self, status: ExitStatus) -> EngineError {
+        let words = (&mut self.words).await.unwrap_or_default();
+        self.engine.refused("run", status, &words)
+    }
+
+    fn code(&self, answer: &str) -> Result<i32, EngineError> {
+        let engine = self.engine.to_string();
+        answer.trim().parse().map_err(|_| EngineError::Answer { engine, answer: answer.to_owned() })
+    }
+
+    /// The exit code of a container that goes on without anybody attached, when it has ended.
+    pub(super) async fn wait(&self) -> Result<i32, EngineError> {
+        let mut wait = self.command("wait");
+        let output = wait.args(self.id()).output().await.map_err(|it| self.engine.missing(it))?;
+        if !output.status.success() {
+            return Err(self.engine.refused("wait", output.status, &output.stderr));
+        }
+        self.code(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    /// The output of a container that has ended, from the engine's own copy, without the first bytes.
+    pub(super) async fn output_after(
+        &self,
+        bytes: u64,
+    ) -> Result<impl AsyncRead + Unpin + use<>, EngineError> {
+        let copy_failed = |source| EngineError::Io { what: "the engine's copy of the output", source };
+        let mut logs = self.command("logs");
+        let (reader, writer) = std::io::pipe().map_err(copy_failed)?;
+        // It ends with the pipe, so nobody has to keep it.
+        logs.args(self.id()).stdout(writer).stderr(Stdio::null()).kill_on_drop(false);
+        logs.spawn().map_err(|it| self.engine.missing(it))?;
+        drop(logs);
+        let mut output = pipe::Receiver::from_owned_fd(reader.into()).map_err(copy_failed)?;
+        let skipped = tokio::io::copy(&mut (&mut output).take(bytes), &mut tokio::io::sink()).await;
+        skipped.map_err(copy_failed)?;
+        Ok(output)
     }
 
     /// Ends it at once, so that what it left can be copied out. False if there was none yet.
@@ -226,12 +263,12 @@ impl Drop for Container {
     }
 }
 
-/// What the engine says of a container.
-enum State {
-    /// It ran, and ended with this code.
+/// How a container stands when nobody is attached any more.
+pub(super) enum Ended {
+    /// It ended with this code, and all of its output has come.
     Exited(i32),
-    /// It does not exist, could not be started, or runs although nobody is attached.
-    Other,
+    /// It runs: the attached process was killed by somebody else.
+    Detached,
 }
 
 /// See [`Container::copy_out`].

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::broker::Outgoing;
 use common::config::Forges;
 use common::logs::Destination;
-use common::task::{Kind, Task};
+use common::task::{Kind, Minutes, Task};
 
 pub use container::Engine;
 pub use job::Verdict;
@@ -33,13 +33,16 @@ pub struct Executor {
     pub logs: Destination,
     /// How often a running job's pull is looked at.
     pub poll: Duration,
+    /// No job runs longer, whatever it asks for.
+    pub longest: Minutes,
     /// This machine, as statuses and labels name it.
     pub host: String,
 }
 
 impl Handler for Executor {
     async fn handle(&self, work: Work) -> Result<Vec<Outgoing>, Failure> {
-        let task = Task::parse(&work.body).map_err(Failure::fail)?;
+        // The outline leaves out what the payload says: it goes into the log.
+        let task = Task::parse(&work.body).map_err(|it| Failure::Fail(it.outline()))?;
         match &task.kind {
             Kind::Job(job) => job::perform(job, &work, self).await?,
             Kind::Command(command) => command::perform(command, &work).await?,

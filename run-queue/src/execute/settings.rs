@@ -2,44 +2,44 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use common::config::{Reader, Table};
 use common::id::{ImageRef, SecretName};
 use common::queue::{Queue, QueueNames};
+use common::task::Minutes;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::Engine;
-use crate::handler::Attempts;
 
 /// The executor's own options.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ExecuteArgs {
-    /// A queue to take tasks from; several share the slots fairly [default: public, and statistics where `$RUN_STATISTICS_QUEUE` is set]
-    #[arg(long = "queue", short = 'q', value_name = "NAME", num_args = 1.., global = true)]
+    /// Queues to take tasks from; several share the slots fairly [default: public, and statistics where `$RUN_STATISTICS_QUEUE` is set]
+    #[arg(long = "queue", short = 'q', value_name = "NAME", num_args = 1..)]
     pub queues: Vec<String>,
     /// How many tasks run at once [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), global = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub slots: Option<u16>,
 }
 
-/// How a worker works.
+/// How tasks are performed.
 #[derive(Clone, Debug)]
 pub struct ExecuteSettings {
     /// Where tasks come from.
     pub queues: Vec<Queue>,
     /// How many run at once.
     pub slots: usize,
-    /// How often each is tried.
-    pub attempts: Attempts,
     /// How often a running job's pull is looked at.
     pub poll: Duration,
-    /// Where the operator's endpoints are.
-    pub service_listen: SocketAddr,
+    /// No job runs longer, whatever it asks for.
+    pub longest: Minutes,
 }
+
+/// Existing deployments tell the broker to take a task away that is not acknowledged within 150 minutes.
+const LONGEST: Minutes = Minutes(145);
 
 /// What starts containers.
 #[derive(Clone, Debug)]
@@ -86,19 +86,13 @@ impl ExecuteArgs {
         let configured = table.words("queues").unwrap_or_default();
         let (key, asked) =
             if self.queues.is_empty() { ("execute.queues", &configured) } else { ("--queue", &self.queues) };
-        let slots = self.slots.map(u64::from);
+        let slots = self.slots.map(u64::from).or(table.number("slots", 1, 256));
+        let longest = table.number("longest-minutes", 1, 60 * 24 * 30).and_then(|it| u32::try_from(it).ok());
         let settings = ExecuteSettings {
             queues: queues(reader, key, asked, names),
-            slots: slots
-                .or(table.number("slots", 1, 256))
-                .and_then(|it| usize::try_from(it).ok())
-                .unwrap_or(1),
-            attempts: Attempts {
-                most: table.number("attempts", 1, 100).and_then(|it| u32::try_from(it).ok()).unwrap_or(3),
-                first_pause: table.seconds("retry-seconds", 0.1, 3600.0).unwrap_or(Duration::from_secs(10)),
-            },
+            slots: slots.and_then(|it| usize::try_from(it).ok()).unwrap_or(1),
             poll: table.seconds("poll-seconds", 0.1, 3600.0).unwrap_or(Duration::from_mins(1)),
-            service_listen: table.listen("service-listen").unwrap_or((Ipv4Addr::LOCALHOST, 8082).into()),
+            longest: longest.map_or(LONGEST, Minutes),
         };
         table.done();
         settings

@@ -37,7 +37,9 @@ pub struct Scanner {
 
 impl Handler for Scanner {
     async fn handle(&self, work: Work) -> Result<Vec<Outgoing>, Failure> {
-        let event = Envelope::decode(&work.body).and_then(|it| it.parse()).map_err(Failure::fail)?;
+        let event = Envelope::decode(&work.body).and_then(|it| it.parse());
+        // The outline leaves out what the payload says: it goes into the log.
+        let event = event.map_err(|it| Failure::Fail(it.outline()))?;
         match event {
             Event::PullRequest(event) => self.pull_request(&event, &work.headers).await,
             Event::Status(event) => self.status(&event, &work.headers).await,
@@ -63,7 +65,7 @@ impl Scanner {
         if !event.is_direct_trigger() {
             return Ok(Vec::new());
         }
-        let pulls = self.forge.open_pulls(event.repo()).await.map_err(forge_failure)?;
+        let pulls = self.forge.open_pulls(event.repo()).await.map_err(Failure::forge)?;
         let pull = pulls.iter().find(|it| it.head.sha == event.sha);
         let subject = pull.map_or_else(|| Subject::bare(&event.sha), Subject::from);
         self.scan(event.repo(), &subject, std::slice::from_ref(&event.context), cause).await
@@ -82,7 +84,7 @@ impl Scanner {
             tracing::info!(repo.name = %repo, "the test map does not know this repository");
             return Ok(Vec::new());
         }
-        let statuses = self.forge.statuses(repo, &subject.sha).await.map_err(forge_failure)?;
+        let statuses = self.forge.statuses(repo, &subject.sha).await.map_err(Failure::forge)?;
         let mut tasks = Vec::new();
         for (context, decision) in decide(&self.settings, repo, subject, &statuses, asked) {
             tracing::info!(repo.name = %repo, %context, sha = %subject.sha, ?decision, "scanned");
@@ -114,7 +116,7 @@ impl Scanner {
                 tracing::warn!(repo.name = %repo, %context, %sha, "the forge takes no more statuses for this commit");
                 Ok(Posted::Only)
             }
-            Err(error) => Err(forge_failure(error)),
+            Err(error) => Err(Failure::forge(error)),
         }
     }
 
@@ -145,7 +147,7 @@ impl Scanner {
         match self.forge.pull(&self.settings.bots_repo, number).await {
             Ok(pull) => Ok(BotsPull::Head(pull.head.sha)),
             Err(ForgeError::NotFound { .. }) => Ok(BotsPull::Missing),
-            Err(error) => Err(forge_failure(error)),
+            Err(error) => Err(Failure::forge(error)),
         }
     }
 }
@@ -167,14 +169,5 @@ impl From<&Pull> for Subject {
             sha: pull.head.sha.clone(),
             base: Some(pull.base.branch.clone()),
         }
-    }
-}
-
-fn forge_failure(error: ForgeError) -> Failure {
-    // A token that was refused is the operator's to mend; the event is not lost meanwhile.
-    if error.is_transient() || matches!(error, ForgeError::Unauthorized { .. }) {
-        Failure::retry(error)
-    } else {
-        Failure::fail(error)
     }
 }

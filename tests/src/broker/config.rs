@@ -15,23 +15,8 @@ use crate::secrets::BROKER_USER;
 /// What of `RabbitMQ` the broker loads.
 pub(super) const PLUGINS: &str = "[rabbitmq_auth_mechanism_ssl,rabbitmq_management].\n";
 
-/// Who can reach the broker.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Interface {
-    Loopback,
-    /// In a container, which has its own.
-    #[cfg_attr(not(feature = "container-broker"), expect(dead_code, reason = "only there"))]
-    All,
-}
-
-impl Interface {
-    fn address(self) -> &'static str {
-        match self {
-            Self::Loopback => "127.0.0.1",
-            Self::All => "0.0.0.0",
-        }
-    }
-}
+/// How often to look for other ports when somebody else was faster.
+const TRIES: usize = 3;
 
 /// The ports of a broker, all on the loopback interface.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +39,17 @@ impl Ports {
         };
         let (tls, api) = (ports::free()?, ports::free()?);
         Ok(Self { tls, plain, api, distribution: ports::free()?, names: ports::free()? })
+    }
+}
+
+/// Starts a broker, and again with other ports if it has lost one.
+pub(super) async fn with_free_ports<T>(start: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let mut tries = 1;
+    loop {
+        match start().await {
+            Err(error) if tries < TRIES && format!("{error:#}").contains("eaddrinuse") => tries += 1,
+            result => return result,
+        }
     }
 }
 
@@ -98,7 +94,7 @@ impl Layout {
         for folder in [self.home(), self.data()] {
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        let config = text(self, ports, options, Interface::Loopback);
+        let config = text(self, ports, options);
         for (path, text) in [
             (self.config(), config),
             (self.definitions(), definitions()),
@@ -111,8 +107,8 @@ impl Layout {
 }
 
 /// The text of `rabbitmq.conf`.
-pub(super) fn text(layout: &Layout, ports: &Ports, options: &Options, interface: Interface) -> String {
-    let mut text = listeners(ports, interface.address());
+pub(super) fn text(layout: &Layout, ports: &Ports, options: &Options) -> String {
+    let mut text = listeners(ports);
     text.push_str(&tls(&layout.secrets(), options.tls));
     let _ = write!(
         text,
@@ -135,16 +131,16 @@ pub(super) fn text(layout: &Layout, ports: &Ports, options: &Options, interface:
     text
 }
 
-fn listeners(ports: &Ports, address: &str) -> String {
+fn listeners(ports: &Ports) -> String {
     // The API's users log in over HTTP, which needs no SASL mechanism.
     let plain = ports.plain.map_or_else(
         || "listeners.tcp = none\n".to_owned(),
-        |port| format!("listeners.tcp.1 = {address}:{port}\nauth_mechanisms.2 = PLAIN\n"),
+        |port| format!("listeners.tcp.1 = 127.0.0.1:{port}\nauth_mechanisms.2 = PLAIN\n"),
     );
     format!(
         "{plain}\
-         listeners.ssl.1 = {address}:{}\n\
-         management.tcp.ip = {address}\n\
+         listeners.ssl.1 = 127.0.0.1:{}\n\
+         management.tcp.ip = 127.0.0.1\n\
          management.tcp.port = {}\n\
          auth_mechanisms.1 = EXTERNAL\n",
         ports.tls, ports.api

@@ -1,6 +1,7 @@
 //! A `RabbitMQ` as production has it: TLS only, and the client's certificate is its name.
 
 mod api;
+mod client;
 mod config;
 #[cfg(feature = "container-broker")]
 mod container;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use self::api::Api;
+pub use self::client::Identity;
 pub use self::options::{Options, Plain, TlsVersions};
 use self::private::Node;
 pub use self::vhost::VirtualHost;
@@ -30,7 +32,7 @@ pub struct Broker {
     /// The server, if we started it for ourselves.
     node: Option<Box<Node>>,
     #[cfg(feature = "container-broker")]
-    container: Option<container::Server>,
+    container: Option<Box<container::Server>>,
 }
 
 /// How a broker goes down before it comes up again.
@@ -77,8 +79,9 @@ impl Broker {
 
     #[cfg(feature = "container-broker")]
     async fn container() -> Result<Self> {
-        let (server, address, api, secrets_dir) = container::Server::start().await?;
-        Ok(Self { container: Some(server), ..Self::at(address, secrets_dir, api) })
+        let server = Box::new(Box::pin(container::Server::start()).await?);
+        let broker = Self::at(server.address(), server.secrets_dir(), server.api().clone());
+        Ok(Self { container: Some(server), ..broker })
     }
 
     #[cfg(not(feature = "container-broker"))]
@@ -148,6 +151,11 @@ impl Broker {
     /// The names of the queues in a virtual host. Their counts here lag by seconds: ask over AMQP.
     pub async fn queues(&self, vhost: &str) -> Result<Vec<String>> {
         self.api.queues(vhost).await
+    }
+
+    /// Makes a private broker write out what it knows of its queues, as it does by itself within seconds.
+    pub async fn sync(&self) -> Result<()> {
+        self.node.as_ref().context("only a private broker can be told")?.sync().await
     }
 
     /// Kills a private broker as a power cut would. [`Self::restart`] brings it back.

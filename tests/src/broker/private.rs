@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
 use super::api::Api;
-use super::config::{Layout, Ports};
+use super::config::{self, Layout, Ports};
 use super::options::Options;
 use super::{API_PASSWORD, API_USER};
 use crate::group::Group;
@@ -21,8 +21,6 @@ use crate::secrets;
 const START: Duration = Duration::from_secs(90);
 const STOP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
-/// How often to look for other ports when somebody else was faster.
-const TRIES: usize = 3;
 
 /// Starts Erlang's port mapper, then the server in place of the shell.
 ///
@@ -44,13 +42,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) async fn start(options: &Options) -> Result<Self> {
-        let mut tries = 1;
-        loop {
-            match Self::start_once(options).await {
-                Err(error) if tries < TRIES && format!("{error:#}").contains("eaddrinuse") => tries += 1,
-                result => return result,
-            }
-        }
+        config::with_free_ports(async || Self::start_once(options).await).await
     }
 
     async fn start_once(options: &Options) -> Result<Self> {
@@ -116,6 +108,23 @@ impl Node {
         self.group.as_ref().map(Group::id)
     }
 
+    /// Writes out what the broker knows of its queues. Mnesia's log reaches the disk up to 2 s late, so a queue that was declared
+    /// just before a power cut is gone with all that is in it; one that has been there for a while is not.
+    pub(super) async fn sync(&self) -> Result<()> {
+        let node = node(&self.ports);
+        let control = program()?.with_file_name("rabbitmqctl");
+        let output = tokio::process::Command::new(control)
+            .args(["--node", &node, "eval", "mnesia:sync_log()."])
+            .env("HOME", self.layout.home())
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .env("ERL_EPMD_PORT", self.ports.names.to_string())
+            .output()
+            .await
+            .context("rabbitmqctl")?;
+        ensure!(output.status.success(), "rabbitmqctl: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
     fn has_exited(&mut self) -> Result<bool> {
         match &mut self.group {
             Some(group) => Ok(group.exited()?.is_some()),
@@ -132,21 +141,24 @@ impl Node {
         listens && self.api.ping().await.is_ok()
     }
 
-    /// What the log of this start has to say: from its first error on, or else its end.
     fn complaint(&self) -> String {
-        const LINES: usize = 40;
         let log = fs::read(self.layout.log()).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log[self.log_start.min(log.len())..]).into_owned();
-        let lines: Vec<_> = log.lines().collect();
-        let error = lines.iter().position(|line| line.contains("[error]"));
-        let start = error.unwrap_or(lines.len().saturating_sub(LINES));
-        lines[start..].iter().take(LINES).copied().collect::<Vec<_>>().join("\n")
+        complaint(&String::from_utf8_lossy(&log[self.log_start.min(log.len())..]))
     }
+}
+
+/// What the log of a start has to say: from its first error on, or else its end.
+pub(super) fn complaint(log: &str) -> String {
+    const LINES: usize = 40;
+    let lines: Vec<_> = log.lines().collect();
+    let error = lines.iter().position(|line| line.contains("[error]"));
+    let start = error.unwrap_or(lines.len().saturating_sub(LINES));
+    lines[start..].iter().take(LINES).copied().collect::<Vec<_>>().join("\n")
 }
 
 fn command(layout: &Layout, ports: &Ports) -> Result<Command> {
     let log = File::options().create(true).append(true).open(layout.log()).context("the broker's log")?;
-    let node = format!("flotilla-{}@localhost", ports.distribution);
+    let node = node(ports);
     let mut command = Command::new("sh");
     command
         .args(["-c", START_BOTH, "broker", &ports.names.to_string()])
@@ -167,6 +179,10 @@ fn command(layout: &Layout, ports: &Ports) -> Result<Command> {
         .stdout(log.try_clone().context("the broker's log")?)
         .stderr(log);
     Ok(command)
+}
+
+fn node(ports: &Ports) -> String {
+    format!("flotilla-{}@localhost", ports.distribution)
 }
 
 /// Words for the Erlang machine. It gets its name before `RabbitMQ` runs, which then does not look for

@@ -17,6 +17,8 @@ pub struct Setup {
     pub worker: bool,
     /// Tables of the configuration beside those that every fleet has, in TOML.
     pub config: String,
+    /// Keys of `[worker]`, in TOML.
+    pub roles: String,
     /// Keys of `[execute]`, in TOML.
     pub execute: String,
     /// Keys of `[webhook]`, in TOML.
@@ -38,7 +40,8 @@ impl Default for Setup {
             webhook: true,
             worker: true,
             config: String::new(),
-            execute: "slots = 2\nretry-seconds = 0.2\npoll-seconds = 0.2\n".to_owned(),
+            roles: "retry-seconds = 0.2\n".to_owned(),
+            execute: "slots = 2\npoll-seconds = 0.2\n".to_owned(),
             receiver: String::new(),
             scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
                    [scan.test-map.\"octo/app\"]\nmain = [\"debian\"]\n_manual = [\"debian/slow\", \"rhel-9\"]\n"
@@ -90,7 +93,7 @@ impl Fleet {
         format!(
             "[broker]\namqp = {}\nvhost = {}\nsecrets-dir = {}\ninternal-queue = {}\n\n\
              [webhook]\nlisten = \"127.0.0.1:0\"\nservice-listen = \"127.0.0.1:0\"\n{}\n\n\
-             [execute]\nservice-listen = \"127.0.0.1:0\"\nqueues = [\"public\", \"internal\", \"statistics\"]\n{}\n\n\
+             [worker]\nservice-listen = \"127.0.0.1:0\"\n{}\n\n[execute]\nqueues = [\"public\", \"internal\", \"statistics\"]\n{}\n\n\
              [scan]\n{}\n\n\
              [forge.github]\napi-url = {}\nclone-url = {}\ntoken = [{{file=\"forge-token\"}}]\n\n\
              [container]\nrun-args = {}\ndefault-image = {}\n\n\
@@ -100,6 +103,7 @@ impl Fleet {
             text(&broker.secrets_dir().display().to_string()),
             text(setup.internal_queue),
             setup.receiver,
+            setup.roles,
             setup.execute,
             setup.scan,
             text(self.forge.url()),

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use super::program::binary;
 use super::{DEADLINE, Fleet};
+use crate::broker::Identity;
 
 const POLL: Duration = Duration::from_millis(20);
 /// How many looks in a row must find nothing: between two of them a message may be on its way.
@@ -89,6 +90,11 @@ impl Fleet {
     /// A session of the test's own with the broker.
     pub async fn session(&self) -> Result<Session> {
         Ok(self.connector()?.connect("test").await?)
+    }
+
+    /// The client library by itself, for what our own programs would never say.
+    pub async fn bare_client(&self) -> Result<lapin::Connection> {
+        self.broker.connect(self.vhost.name(), Identity::Client).await
     }
 
     /// How programs of this fleet connect.

@@ -21,9 +21,8 @@ const NAME: &str = "localhost/flotilla-test";
 /// Where the shell and its friends are; git is where it is on this machine.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Rebasing needs to know who does it.
-const GIT_CONFIG: &str = "[user]\n\tname = Job\n\temail = job@example.com\n\
-    [init]\n\tdefaultBranch = main\n\ttemplateDir = /usr/share/git-core/templates\n\
-    [safe]\n\tdirectory = *\n[advice]\n\tdetachedHead = false\n";
+const GIT_CONFIG: &str = "[init]\n\tdefaultBranch = main\n\ttemplateDir = /usr/share/git-core/templates\n\
+    [advice]\n\tdetachedHead = false\n";
 
 /// Makes the image, if it is not there yet, and gives its name.
 pub async fn make(engine: &Engine) -> Result<String> {

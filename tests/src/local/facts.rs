@@ -121,6 +121,7 @@ pub(super) fn state(status: &StatusRecord) -> (&'static str, Tone) {
         StatusState::Success => ("success", Tone::Good),
         StatusState::Failure => ("failure", Tone::Bad),
         StatusState::Error => ("error", Tone::Bad),
+        StatusState::Other => ("unknown", Tone::Bad),
     }
 }
 

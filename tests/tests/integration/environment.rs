@@ -7,10 +7,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
-use tests::broker::{Broker, Options, Plain, Restart, TlsVersions};
+use tests::broker::{Broker, Identity, Options, Plain, Restart, TlsVersions};
 use tests::engine::Engine;
 use tests::git::{File, GitServer, pull_head};
 use tests::{group, settings};
@@ -19,29 +18,8 @@ use tokio::process::Command;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-enum Identity {
-    Client,
-    None,
-}
-
-async fn connect(broker: &Broker, vhost: &str, identity: Identity) -> lapin::Result<Connection> {
-    let secret = |name: &str| std::fs::read(broker.secrets_dir().join(name)).unwrap();
-    let identity = match identity {
-        Identity::Client => {
-            Some(OwnedIdentity::PKCS8 { pem: secret("amqp-client.pem"), key: secret("amqp-client.key") })
-        }
-        Identity::None => None,
-    };
-    let port = broker.address().rsplit(':').next().unwrap();
-    let uri = format!("amqps://localhost:{port}/{}?auth_mechanism=external", vhost.replace('/', "%2f"));
-    let tls = OwnedTLSConfig { identity, cert_chain: Some(String::from_utf8(secret("ca.pem")).unwrap()) };
-    let runtime = lapin::runtime::default_runtime().unwrap();
-    let connecting = Connection::connect_with_config(&uri, ConnectionProperties::default(), tls, runtime);
-    tokio::time::timeout(TIMEOUT, connecting).await.expect("an answer of the broker")
-}
-
 async fn channel(broker: &Broker, vhost: &str) -> Channel {
-    let connection = connect(broker, vhost, Identity::Client).await.unwrap();
+    let connection = broker.connect(vhost, Identity::Client).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     channel
@@ -74,9 +52,9 @@ async fn the_certificate_is_the_key_to_the_broker() {
     publish(&channel, "webhook").await;
     assert_eq!(count(&channel, "webhook").await.unwrap(), 1);
     assert_eq!(broker.queues(vhost.name()).await.unwrap(), ["webhook"]);
-    connect(&broker, vhost.name(), Identity::None).await.unwrap_err();
+    broker.connect(vhost.name(), Identity::None).await.unwrap_err();
     vhost.remove().await.unwrap();
-    connect(&broker, "environment-certificate", Identity::Client).await.unwrap_err();
+    broker.connect("environment-certificate", Identity::Client).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -99,6 +77,7 @@ async fn a_restart_keeps_durable_queues() {
     let before = channel(&broker, "/").await;
     declare(&before, "webhook").await;
     publish(&before, "webhook").await;
+    broker.sync().await.unwrap();
     broker.kill().unwrap();
     for restart in [Restart::Hard, Restart::Orderly] {
         broker.restart(restart).await.unwrap();
@@ -137,7 +116,7 @@ async fn a_container_clones_fetches_and_rebases() {
     server.push_pull("octo/app", 1, "main", &[File::new("fix", "better\n")]).await.unwrap();
     let script = format!(
         "set -e; uname -a; test -e /run/.containerenv; git clone -q {}/octo/app checkout; cd checkout; \
-         git fetch -q origin {head}; git checkout -q --detach {head}; git rebase -q origin/main; \
+         git fetch -q origin {head}; git checkout -q --detach {head}; git -c user.name=n -c user.email=e@x rebase -q origin/main; \
          git log --format=%s origin/main..; cat fix; exec .cockpit-ci/run",
         server.url()
     );

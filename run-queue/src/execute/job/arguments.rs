@@ -1,7 +1,7 @@
 //! The words after `podman run --detach --init`. Everything in them is typed, or the configuration's own.
 
 use common::broker::Headers;
-use common::task::Job;
+use common::task::{Job, Minutes};
 
 use super::super::attachments::FOLDER;
 use super::plan::{Checkout, Content};
@@ -20,19 +20,20 @@ pub(super) struct Arguments<'a> {
     pub(super) secrets: &'a [String],
     pub(super) url: &'a str,
     pub(super) host: &'a str,
+    pub(super) limit: Minutes,
 }
 
 impl Arguments<'_> {
     /// In order: later ones win, so nothing of the job comes after what the configuration gives it.
     pub(super) fn words(&self) -> Vec<String> {
-        let Self { job, content, headers, run_args, secrets, url, host } = self;
+        let Self { job, content, headers, run_args, secrets, url, host, limit } = self;
         let mut words = vec![
             format!("--label=flotilla.task={}", headers.id),
             format!("--label=flotilla.attempt={}", headers.attempt),
             format!("--label=flotilla.worker={host}"),
         ];
         words.extend(run_args.iter().cloned());
-        if let Some(limit) = job.timeout.limit() {
+        if let Some(limit) = limit.limit() {
             words.push(format!("--timeout={}", limit.as_secs() + BACKSTOP_SECONDS));
         }
         words.extend(
@@ -75,6 +76,7 @@ mod tests {
             secrets: &["--volume=/s:/s:ro".to_owned()],
             url: "http://logs/x/log.html",
             host: "worker",
+            limit: Minutes(10),
         }
         .words();
         let image = words.iter().position(|it| it == "localhost/i:t").unwrap();

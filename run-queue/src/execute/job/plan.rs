@@ -45,7 +45,7 @@ pub(super) struct Checkout {
 pub(super) async fn plan<'a>(job: &'a Job, cx: &'a Executor) -> Result<Plan<'a>, Failure> {
     let subject = job.subject();
     let forge = forge(cx, &subject).map_err(Failure::Fail)?;
-    let under_test = resolve(forge, &subject).await.map_err(forge_failure)?;
+    let under_test = resolve(forge, &subject).await.map_err(Failure::forge)?;
     let sha = under_test.sha.clone();
     let slug = slug(job, &sha).map_err(Failure::fail)?;
     Ok(Plan { job, forge, slug, title: title(job, &sha), sha, under_test })
@@ -121,7 +121,7 @@ impl Plan<'_> {
     /// Whether the commit is green or red under this context already: then whatever asks for it is a duplicate, or late.
     pub(super) async fn is_judged(&self) -> Result<bool, Failure> {
         let Some(context) = &self.job.context else { return Ok(false) };
-        let statuses = self.forge.statuses(&self.job.repo, &self.sha).await.map_err(forge_failure)?;
+        let statuses = self.forge.statuses(&self.job.repo, &self.sha).await.map_err(Failure::forge)?;
         Ok(statuses.iter().any(|it| it.context == context.as_str() && it.state.is_verdict()))
     }
 
@@ -153,15 +153,6 @@ fn stale(pull: &Pull, repo: &RepoName, sha: &CommitSha) -> Option<Verdict> {
         PullState::Closed => Some(Verdict::Closed(repo.clone(), pull.number)),
         PullState::Open if !is_head => Some(Verdict::Changed(repo.clone(), pull.number)),
         PullState::Open => None,
-    }
-}
-
-/// A refused token is the operator's to mend, and the job waits for it; what the forge does not have it will not have later.
-pub(super) fn forge_failure(error: ForgeError) -> Failure {
-    if error.is_transient() || matches!(error, ForgeError::Unauthorized { .. }) {
-        Failure::retry(error)
-    } else {
-        Failure::fail(error)
     }
 }
 

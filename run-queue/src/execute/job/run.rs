@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use common::Chain;
 use common::logs::Log;
+use common::task::Minutes;
+use tokio_util::io::InspectReader;
 
 use super::super::Executor;
 use super::super::attachments;
-use super::super::container::Container;
+use super::super::container::{Container, Ended};
 use super::super::secrets;
 use super::arguments::Arguments;
 use super::plan::{Content, Plan};
@@ -46,24 +48,32 @@ impl Run<'_> {
             secrets: &secrets.words,
             url: self.url,
             host: &self.cx.host,
+            limit: self.limit(),
         };
         let mut container = container.engine.start(&words.words())?;
+        let limit = self.limit();
         // The time runs while the image is pulled, too.
         let ended = tokio::select! {
             ended = follow(&mut container, log) => ended,
-            () = tokio::time::sleep(self.limit()) => Ok(Verdict::TimedOut(self.plan.job.timeout)),
+            () = tokio::time::sleep(limit.limit().unwrap_or(Duration::MAX)) => Ok(Verdict::TimedOut(limit)),
             stale = self.watch() => Ok(stale),
             () = self.work.cancelled.cancelled() => Ok(Verdict::Abandoned),
         };
-        let collected = collect(&mut container, &ended, log).await;
-        container.remove().await.context("remove the container")?;
-        collected?;
+        // What follows is housekeeping: its troubles do not change how the job ended.
+        if let Err(error) = self.collect(&mut container, &ended, log).await {
+            log.write(format!("Attachments could not be collected: {error:#}\n")).await?;
+            tracing::warn!("attachments could not be collected: {error:#}");
+        }
+        if let Err(error) = container.remove().await {
+            tracing::warn!(error = %Chain(&error), "a container could not be removed");
+        }
         ended
     }
 
-    fn limit(&self) -> Duration {
-        // A year is as good as none.
-        self.plan.job.timeout.limit().unwrap_or(Duration::from_hours(365 * 24))
+    /// What the job asks for, or what the configuration allows at most.
+    fn limit(&self) -> Minutes {
+        let (asked, longest) = (self.plan.job.timeout, self.cx.longest);
+        if asked.0 == 0 || asked.0 > longest.0 { longest } else { asked }
     }
 
     /// Returns when the work has become stale. Troubles of the forge are none of the job's.
@@ -77,33 +87,49 @@ impl Run<'_> {
             }
         }
     }
+
+    /// What the container left, unless nobody will see it.
+    async fn collect(
+        &self,
+        container: &mut Container,
+        ended: &anyhow::Result<Verdict>,
+        log: &mut Log,
+    ) -> anyhow::Result<()> {
+        let exists = match ended {
+            Ok(Verdict::Abandoned) | Err(_) => false,
+            Ok(Verdict::Success | Verdict::Exited(_)) => true,
+            Ok(_) => container.kill().await.unwrap_or_else(|error| {
+                tracing::debug!(%error, "the container ended by itself meanwhile");
+                true
+            }),
+        };
+        if exists {
+            attachments::collect(container, &self.cx.logs.spool, log).await?;
+        }
+        Ok(())
+    }
 }
+
+/// The code that our script ends with when it is not the tested code's fault.
+const TROUBLE: i32 = 121;
 
 /// Copies the container's output to the log until it has ended.
 async fn follow(container: &mut Container, log: &mut Log) -> anyhow::Result<Verdict> {
+    let mut copied = 0;
     if let Some(output) = container.output() {
-        log.copy_from(output).await?;
+        log.copy_from(InspectReader::new(output, |bytes| copied += bytes.len() as u64)).await?;
     }
-    let code = container.ended().await?;
-    Ok(if code == 0 { Verdict::Success } else { Verdict::Exited(code) })
-}
-
-/// What the container left, unless nobody will see it.
-async fn collect(
-    container: &mut Container,
-    ended: &anyhow::Result<Verdict>,
-    log: &mut Log,
-) -> anyhow::Result<()> {
-    let exists = match ended {
-        Ok(Verdict::Abandoned) | Err(_) => false,
-        Ok(Verdict::Success | Verdict::Exited(_)) => true,
-        Ok(_) => container.kill().await.unwrap_or_else(|error| {
-            tracing::debug!(%error, "the container ended by itself meanwhile");
-            true
-        }),
+    let code = match container.ended().await? {
+        Ended::Exited(code) => code,
+        Ended::Detached => {
+            let code = container.wait().await?;
+            log.copy_from(container.output_after(copied).await?).await?;
+            code
+        }
     };
-    if exists {
-        attachments::collect(container, log).await.context("collect the attachments")?;
+    match code {
+        0 => Ok(Verdict::Success),
+        TROUBLE => anyhow::bail!("the repository could not be cloned or fetched"),
+        code => Ok(Verdict::Exited(code)),
     }
-    Ok(())
 }

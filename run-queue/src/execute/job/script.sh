@@ -1,4 +1,5 @@
 # Runs in a job's container: CLONE-URL COMMIT TARGET [COMMAND…]. POSIX sh and git, nothing else.
+# Exit code 121: not the tested code's fault; the job is tried again.
 exec 2>&1
 set -eu
 url=$1 commit=$2 target=$3
@@ -10,17 +11,21 @@ mkdir -p "$TEST_ATTACHMENTS"
 
 try=1
 until git clone "$url" make-checkout-workdir; do
-    if [ "$try" -ge 5 ]; then echo "git clone failed $try times"; exit 1; fi
+    if [ "$try" -ge 5 ]; then echo "git clone failed $try times"; exit 121; fi
     rm -rf make-checkout-workdir
     sleep "$try"
     try=$((try + 1))
 done
 cd make-checkout-workdir
-git fetch origin "$commit"
-git checkout --detach FETCH_HEAD
+# What a branch holds is there already, by an abbreviated name too; a pull's head is not.
+if ! git checkout --quiet --detach "$commit" 2>/dev/null; then
+    git fetch origin "$commit" || exit 121
+    git checkout --quiet --detach FETCH_HEAD
+fi
+git --no-pager log -1 --oneline
 if [ -n "$target" ]; then
-    git fetch origin "$target"
-    git rebase FETCH_HEAD
+    git fetch origin "$target" || exit 121
+    git -c user.name=flotilla -c user.email=flotilla@localhost rebase FETCH_HEAD
     git --no-pager log --oneline FETCH_HEAD..HEAD
 fi
 

@@ -38,6 +38,12 @@ impl Verdict {
         }
     }
 
+    /// Whether it says nothing about the tested code.
+    #[must_use]
+    pub const fn is_trouble(&self) -> bool {
+        matches!(self, Self::Internal(_) | Self::Abandoned)
+    }
+
     /// The description, without the host.
     #[must_use]
     pub fn description(&self) -> String {

@@ -195,7 +195,7 @@ impl Stand {
 async fn worker(broker: &Broker, vhost: &VirtualHost, folder: &Path) -> Result<f64> {
     let operators = process::address()?;
     let table = format!(
-        "[execute]\nservice-listen = \"{operators}\"\nqueues = [\"public\", \"internal\", \"statistics\"]\n\
+        "[worker]\nservice-listen = \"{operators}\"\n[execute]\nqueues = [\"public\", \"internal\", \"statistics\"]\n\
          [logs.local]\ndir = \"logs\"\nlink = \"http://{operators}\"\n"
     );
     let config = configure("run-queue", &table, broker, vhost, folder)?;

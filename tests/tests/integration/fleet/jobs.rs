@@ -5,6 +5,7 @@ use common::forge::StatusState;
 use common::id::{BranchName, Context as StatusContext};
 use serde_json::json;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test, run_test_with};
+use tests::forge::{Fault, Reply};
 use tests::git::File;
 
 use super::{change, repo};
@@ -323,6 +324,110 @@ async fn the_command_of_another_repository_is_reported_on_the_first() {
         let status =
             fleet.forge.wait_for_state(&repo, &tip.parse()?, "c", StatusState::Success, DEADLINE).await?;
         assert!(fleet.log_text(&status).await?.contains("from other\n"));
+        fleet.settle().await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repository_that_cannot_be_cloned_is_nobodys_red_test() {
+    let setup = Setup { roles: "attempts = 1".to_owned(), ..Setup::default() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let repo = repo(fleet, "true").await?;
+        let tip = fleet.git.resolve("octo/app", "main").await?;
+        std::fs::remove_dir_all(fleet.git.folder().join("repositories/octo/app"))?;
+        let job = json!({"job": {"repo": "octo/app", "sha": tip, "context": "c"}});
+        fleet.publish("public", &job.to_string()).await?;
+        let status =
+            fleet.forge.wait_for_state(&repo, &tip.parse()?, "c", StatusState::Error, DEADLINE).await?;
+        assert!(fleet.log_text(&status).await?.contains("git clone failed 5 times"));
+        let dead = fleet.wait_for_dead().await?;
+        assert!(dead.reason.contains("could not be cloned or fetched"), "{}", dead.reason);
+        fleet.settle().await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_commit_can_be_abbreviated() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        repo(fleet, "echo here").await?;
+        let tip = fleet.git.resolve("octo/app", "main").await?;
+        let job = json!({"job": {"repo": "octo/app", "sha": tip[..8], "slug": "short"}});
+        fleet.publish("public", &job.to_string()).await?;
+        fleet.settle().await?;
+        let log = std::fs::read_to_string(fleet.logs_dir().join("short/log"))?;
+        assert!(log.contains("here\n") && log.ends_with("Job ran successfully.  :)\n"), "{log}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn attachments_that_cannot_be_had_do_not_change_the_verdict() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        let repo = repo(fleet, "rm -rf $TEST_ATTACHMENTS").await?;
+        let pull = fleet.open_pull(&repo, &change()).await?;
+        let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;
+        assert!(fleet.log_text(&status).await?.contains("Attachments could not be collected: "));
+        fleet.settle().await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_outlives_the_engines_process_and_its_log_is_whole() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        let gate = "while ! git ls-remote --exit-code origin refs/heads/go; do :; done";
+        let repo = repo(fleet, &format!("seq 20000; {gate} > /dev/null; seq 20001 40000")).await?;
+        let pull = fleet.open_pull(&repo, &change()).await?;
+        fleet.wait_for_container().await?;
+        let clients = fleet.engine.attached_clients()?;
+        assert_eq!(clients.len(), 1, "{clients:?}");
+        rustix::process::kill_process(clients[0], rustix::process::Signal::KILL)?;
+        fleet.git.branch("octo/app", "go", "main").await?;
+        let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;
+        let log = fleet.log_text(&status).await?;
+        let numbers = log.lines().filter_map(|it| it.parse::<u32>().ok());
+        assert!(numbers.eq(1..=40_000), "{log}");
+        fleet.settle().await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_forge_that_is_away_at_the_end_hears_of_it_later_and_the_job_runs_once() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        let gate = "while ! git ls-remote --exit-code origin refs/heads/go; do :; done";
+        let repo = repo(fleet, &format!("{gate} > /dev/null")).await?;
+        let pull = fleet.open_pull(&repo, &change()).await?;
+        fleet.wait_for_container().await?;
+        fleet.forge.fail_next(6, 502);
+        fleet.git.branch("octo/app", "go", "main").await?;
+        fleet.wait_for(&pull, "debian", StatusState::Success).await?;
+        fleet.settle().await?;
+        assert_eq!(
+            fleet.statuses(&repo, &pull.sha),
+            [
+                "debian pending: Not yet tested",
+                "debian pending: In progress [host]",
+                "debian success: Success [host]",
+            ]
+        );
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_forge_that_limits_us_is_left_alone_and_no_attempt_is_lost() {
+    let setup = Setup { roles: "attempts = 1\nretry-seconds = 0.2".to_owned(), ..Setup::default() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let repo = repo(fleet, "true").await?;
+        let limited = Reply::problem(429, "slow down").with_header("retry-after", "1");
+        fleet.forge.fault_next(3, &Fault::Answer(limited));
+        let pull = fleet.open_pull(&repo, &change()).await?;
+        fleet.wait_for(&pull, "debian", StatusState::Success).await?;
         fleet.settle().await
     })
     .await;

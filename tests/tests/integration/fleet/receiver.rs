@@ -280,6 +280,8 @@ async fn the_delivery_id_is_the_thread_through_log_and_message() {
 #[tokio::test]
 async fn an_accepted_event_outlives_the_brokers_death() {
     with_own_broker(receiver_only(), async |fleet: &mut Fleet| -> Result<()> {
+        // The queue has been there for a while.
+        fleet.broker.sync().await?;
         for _ in 0..20 {
             assert_eq!(post_signed(fleet, "issues", ISSUE).await?.status, 200);
         }

@@ -3,6 +3,9 @@
 use anyhow::Result;
 use common::forge::{NewStatus, StatusState};
 use common::queue::Queue;
+use lapin::BasicProperties;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::broker::Restart;
@@ -105,6 +108,53 @@ async fn what_cannot_be_parsed_is_dead_at_once_and_the_next_is_done() {
             assert!(shown.contains(reason), "{shown}");
         }
         Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_property_of_a_bad_message_does_harm() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        let client = fleet.bare_client().await?;
+        let channel = client.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let mut copies = FieldTable::default();
+        copies.insert(
+            "CC".into(),
+            AMQPValue::FieldArray(vec![AMQPValue::LongString("internal".into())].into()),
+        );
+        let user = BasicProperties::default().with_user_id("cockpit-amqp".into());
+        let evil = [
+            user,
+            BasicProperties::default().with_expiration("60000".into()),
+            BasicProperties::default().with_headers(copies),
+        ];
+        for properties in evil {
+            let options = BasicPublishOptions::default();
+            let confirm =
+                channel.basic_publish("".into(), "public".into(), options, b"garbage", properties).await?;
+            confirm.await?;
+        }
+        fleet.settle().await?;
+        // The copy that its sender asked for is a message like any other.
+        assert_eq!(fleet.take_dead().await?.len(), 4);
+        fleet.settle().await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_deleted_is_made_again() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        fleet.settle().await?;
+        let client = fleet.bare_client().await?;
+        client.create_channel().await?.queue_delete("public".into(), QueueDeleteOptions::default()).await?;
+        let marker = fleet.logs_dir().join("marker");
+        fleet
+            .publish("public", &json!({"command": ["touch", marker.display().to_string()]}).to_string())
+            .await?;
+        wait_for_file(&marker).await?;
+        fleet.settle().await
     })
     .await;
 }
@@ -256,6 +306,7 @@ async fn a_task_whose_delivery_is_lost_ends_and_runs_again() {
         let job = json!({"job": {"repo": "octo/app", "sha": tip, "context": "c"}});
         fleet.publish("public", &job.to_string()).await?;
         fleet.wait_for_container().await?;
+        fleet.broker.sync().await?;
         fleet.broker.kill()?;
         let ended = |event: &Value| {
             (event["message"] == "the session with the broker ended" && event["role"] == "execute")
