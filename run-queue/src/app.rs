@@ -8,7 +8,6 @@ use common::lifecycle::{Exit, Lifecycle, Part};
 use common::queue::Queue;
 use common::service::{self, Readiness};
 use prometheus_client::registry::Registry;
-use tokio_util::sync::CancellationToken;
 
 use crate::execute::{ExecuteSettings, Executor};
 use crate::metrics::{self, Metrics};
@@ -58,14 +57,9 @@ impl App {
         let scan = scan.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         let execute = execute.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         // Operators can look for as long as tasks take to end.
-        let ended = CancellationToken::new();
         let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
-        let work = async {
-            let exit = lifecycle.run(scan.into_iter().chain(execute)).await;
-            ended.cancel();
-            exit
-        };
-        tokio::join!(work, service::serve(listener, operators, &ended)).0
+        let parts = scan.into_iter().chain(execute);
+        service::serve_during(listener, operators, lifecycle.run(parts)).await
     }
 
     /// Takes one message, from the first of its queues that has one, deals with it and ends: events before tasks.

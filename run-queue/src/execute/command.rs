@@ -108,10 +108,17 @@ mod tests {
         }
         cancelled.cancel();
         assert!(matches!(running.await.unwrap(), Err(Failure::Abandoned)));
-        // Nobody reads the pipe any more: opening it for writing without waiting fails.
+        // Opening a pipe for writing without waiting fails when nobody reads it any more.
         let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap();
-        let mut options = std::fs::OpenOptions::new();
-        let opened = std::os::unix::fs::OpenOptionsExt::custom_flags(options.write(true), flags).open(&fifo);
-        assert!(opened.is_err());
+        let read = || {
+            let mut options = std::fs::OpenOptions::new();
+            std::os::unix::fs::OpenOptionsExt::custom_flags(options.write(true), flags).open(&fifo).is_ok()
+        };
+        let gone = async {
+            while read() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! The environment of tests does what it promises: each part is used once as the tests use it.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::path::Path;
 use std::process::Stdio;

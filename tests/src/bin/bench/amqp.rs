@@ -5,7 +5,7 @@ use common::queue::Queue;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueuePurgeOptions};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
-use tests::broker::Broker;
+use ::tests::broker::Broker;
 
 use super::load::Client;
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use tests::forge;
-use tests::secrets::WEBHOOK_TOKEN;
+use ::tests::forge;
+use ::tests::secrets::WEBHOOK_TOKEN;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use tests::broker::{Broker, VirtualHost};
-use tests::group::members;
+use ::tests::broker::{Broker, VirtualHost};
+use ::tests::group::members;
 
 use super::Effort;
 use super::amqp::Bare;
