@@ -1,4 +1,4 @@
-//! What handlers are given and what they answer. They decide and do; only [`crate::slot`] settles.
+//! What handlers are given and what they answer. They decide and do; only `slot` settles.
 
 use std::error::Error;
 use std::time::Duration;

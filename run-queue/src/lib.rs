@@ -1,5 +1,5 @@
 //! The worker: takes messages from queues. [`scan`] decides what comes of events, [`execute`] does tasks; both only say what
-//! came of a message, and [`slot`] settles it.
+//! came of a message, and `slot` settles it.
 
 mod app;
 pub mod execute;

@@ -28,7 +28,7 @@ pub struct Task {
     pub human: Option<String>,
 }
 
-/// What is to be done. A new kind is a file, a variant, an entry in [`KINDS`] and an arm in [`Kind::parse`].
+/// What is to be done. A new kind is a file, a variant, an entry in [`KINDS`] and an arm in its `parse`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// Run a repository's tests in a container and report.

@@ -70,7 +70,7 @@ impl Api {
         names(&self.get(&["queues", vhost]).await?)
     }
 
-    async fn get(&self, path: &[&str]) -> Result<Value> {
+    pub(super) async fn get(&self, path: &[&str]) -> Result<Value> {
         let response = self.send(Method::GET, path, None).await?;
         response.json().await.context("an answer of the broker's API that is not JSON")
     }

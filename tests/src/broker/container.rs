@@ -25,7 +25,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use tempfile::TempDir;
 use testcontainers::bollard::query_parameters::RemoveContainerOptionsBuilder;
 use testcontainers::core::WaitFor;
@@ -70,8 +70,17 @@ impl Server {
         let name = folder.path().file_name().and_then(|it| it.to_str()).context("a folder without a name")?;
         let container = run(name, request(&secrets_dir(&folder), &ports)?).await.context(HINT)?;
         let server = Self { container, ports, api, folder };
-        server.api.ping().await?;
+        server.check().await?;
         Ok(server)
+    }
+
+    /// `RabbitMQ` calls its start complete also when the port was somebody else's by then.
+    async fn check(&self) -> Result<()> {
+        let overview = self.api.get(&["overview"]).await?;
+        let listeners = overview["listeners"].as_array().context("no listeners in the API's overview")?;
+        let port = self.ports.tls;
+        ensure!(listeners.iter().any(|it| it["port"] == port), "eaddrinuse: the broker did not get port {port}");
+        Ok(())
     }
 
     pub(super) async fn stop(self) -> Result<()> {
