@@ -79,7 +79,10 @@ impl Server {
         let overview = self.api.get(&["overview"]).await?;
         let listeners = overview["listeners"].as_array().context("no listeners in the API's overview")?;
         let port = self.ports.tls;
-        ensure!(listeners.iter().any(|it| it["port"] == port), "eaddrinuse: the broker did not get port {port}");
+        ensure!(
+            listeners.iter().any(|it| it["port"] == port),
+            "eaddrinuse: the broker did not get port {port}"
+        );
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! The broker alone: persistent messages, published and confirmed over TLS through lapin, with nothing of ours in between.
 
+use ::tests::broker::Broker;
 use anyhow::{Context, Result, ensure};
 use common::queue::Queue;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueuePurgeOptions};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
-use ::tests::broker::Broker;
 
 use super::load::Client;
 

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, ensure};
 use ::tests::forge;
 use ::tests::secrets::WEBHOOK_TOKEN;
+use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;

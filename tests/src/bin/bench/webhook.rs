@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use serde_json::Value;
 use ::tests::broker::{Broker, VirtualHost};
 use ::tests::group::members;
+use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::Effort;
 use super::amqp::Bare;
