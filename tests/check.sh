@@ -13,6 +13,7 @@ cargo fmt --all --check
 
 say "lints"
 cargo clippy --locked --workspace --all-targets -- -D warnings
+cargo clippy --locked -p tests --lib --features container-broker -- -D warnings
 
 say "one crypto provider, one TLS"
 for banned in ring openssl-sys native-tls rsa; do

@@ -66,11 +66,12 @@ struct Checked {
 }
 
 fn check(status: &Value) -> Result<Checked, String> {
-    let state = serde_json::from_value(status["state"].clone());
+    // Words of other forges are read, not taken.
+    let state = serde_json::from_value(status["state"].clone()).ok().filter(|it| *it != StatusState::Other);
     let text = |name: &str| status[name].as_str().map(str::to_owned);
     let checked = Checked {
         context: text("context").unwrap_or_else(|| "default".to_owned()),
-        state: state.map_err(|_| "state is not included in the list".to_owned())?,
+        state: state.ok_or_else(|| "state is not included in the list".to_owned())?,
         description: text("description"),
         target_url: text("target_url"),
     };
