@@ -15,7 +15,8 @@ catatonit        podman run --init
 uidmap           podman without root
 ?netavark        podman's networks
 busybox-static   the shell in the test image
-gcc              the C parts of the TLS library
+gcc              the C parts of the TLS library and of the allocator
+make             the C parts of the allocator
 libc6-dev        the C parts of the TLS library
 openssl          checks our certificates
 curl             talks to our programs in scripts
@@ -30,7 +31,8 @@ podman           runs the containers of jobs
 catatonit        podman run --init
 busybox          the shell in the test image
 git-daemon       serves the repositories that jobs clone
-gcc              the C parts of the TLS library
+gcc              the C parts of the TLS library and of the allocator
+make             the C parts of the allocator
 glibc-devel      the C parts of the TLS library
 openssl          checks our certificates
 curl             talks to our programs in scripts

@@ -10,6 +10,10 @@ use common::telemetry::LogArgs;
 use common::{Clock, crypto};
 use webhook::{WebhookArgs, WebhookSettings};
 
+/// Gives back what a burst of events took; the C library's keeps it (`docs/PERFORMANCE.md`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Takes events from forges and puts them safely into the broker's queue `webhook`
 #[derive(Parser)]
 #[command(version, after_help = "Exit codes: 0 ended as asked, 2 usage or configuration, 3 a part died.")]
