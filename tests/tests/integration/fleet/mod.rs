@@ -1,10 +1,12 @@
 //! The fleet as its users see it.
 
+mod inspect;
 mod interop;
 mod jobs;
 mod local;
 mod receiver;
 mod slice;
+mod superseded;
 mod worker;
 
 use anyhow::Result;

@@ -1,0 +1,1 @@
+//! Work that has become stale, or that somebody else has done.
