@@ -6,6 +6,7 @@
 
 mod command;
 mod job;
+mod key;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use serde_json::value::RawValue;
 use crate::outline::{self, outline};
 pub use command::Command;
 pub use job::{EnvName, EnvValue, Issue, Job, Minutes, Subject};
+pub use key::WorkKey;
 
 /// The kinds of task, as they are called on the wire.
 pub const KINDS: [&str; 2] = ["job", "command"];
