@@ -6,6 +6,7 @@
 
 mod command;
 mod job;
+mod key;
 mod statistics;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::outline::{self, outline};
 use crate::queue::{Holds, Queue};
 pub use command::Command;
 pub use job::{EnvName, EnvValue, Issue, Job, Minutes, Subject};
+pub use key::WorkKey;
 pub use statistics::Statistics;
 
 /// The kinds of task, as they are called on the wire.

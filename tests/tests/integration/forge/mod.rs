@@ -2,6 +2,7 @@
 
 mod reads;
 mod stand_in;
+mod stand_in_lists;
 mod trouble;
 mod webhooks;
 mod writes;
