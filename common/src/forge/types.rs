@@ -42,6 +42,16 @@ pub struct Status {
     pub description: Option<String>,
     /// The log.
     pub target_url: Option<String>,
+    /// When it was posted, as the forge writes it; see [`Status::posted_at`].
+    pub updated_at: Option<String>,
+}
+
+impl Status {
+    /// When it was posted; none where the forge does not say so.
+    #[must_use]
+    pub fn posted_at(&self) -> Option<Timestamp> {
+        self.updated_at.as_ref()?.parse().ok()
+    }
 }
 
 /// A commit status to post.

@@ -10,6 +10,7 @@ mod job;
 mod scanner;
 mod settings;
 mod subject;
+mod sweep;
 mod test_map;
 
 pub use allow_list::AllowList;
@@ -21,4 +22,5 @@ pub use job::{BotsPull, JobContext, job_task};
 pub use scanner::Scanner;
 pub use settings::{ScanArgs, ScanSettings};
 pub use subject::Subject;
+pub use sweep::{SweepMetrics, SweepSettings, Sweeper, Swept};
 pub use test_map::TestMap;

@@ -7,6 +7,7 @@ mod local;
 mod receiver;
 mod slice;
 mod superseded;
+mod sweep;
 mod worker;
 
 use anyhow::Result;
