@@ -82,9 +82,11 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     };
     let scanner = Scanner { settings: scan, forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
-    let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname() };
+    let executor =
+        Executor { container, secrets, forges: forges.clone(), logs, poll, longest, host: hostname() };
     reader.finish(App {
         broker,
+        forges,
         worker,
         settings,
         scanner: scans.then_some(scanner),
