@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::Chain;
 use common::broker::{Broker, BrokerError};
+use common::config::Forges;
 use common::lifecycle::{Exit, Lifecycle, Part};
 use common::queue::Queue;
 use common::service::{self, Readiness};
@@ -22,6 +23,8 @@ const SCAN_SLOTS: usize = 4;
 pub struct App {
     /// The broker that work comes from.
     pub broker: Broker,
+    /// The forges, for what operators see of them.
+    pub forges: Forges,
     /// How it works.
     pub worker: WorkerSettings,
     /// How it performs tasks.
@@ -55,6 +58,7 @@ impl App {
             Err(error) => return cannot_begin(&error),
         };
         let mut registry = Registry::default();
+        self.forges.register(&mut registry);
         let readiness = Readiness::default();
         let sweeps = SweepMetrics::register(&mut registry);
         let Roles { scan, sweep, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
@@ -104,7 +108,7 @@ impl App {
     }
 
     fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
-        let Self { worker, settings, scanner, sweeper, executor, broker: _ } = self;
+        let Self { worker, settings, scanner, sweeper, executor, broker: _, forges: _ } = self;
         let scan = scanner.map(|it| Role {
             name: "scan",
             queues: vec![Queue::Webhook],

@@ -87,10 +87,12 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     let sweep = scan.sweep.clone();
     let scanner = Scanner { settings: Arc::new(scan), forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
-    let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname() };
+    let executor =
+        Executor { container, secrets, forges: forges.clone(), logs, poll, longest, host: hostname() };
     let sweeper = Sweeper { scanner: scanner.clone(), settings: sweep, broker: broker.clone() };
     reader.finish(App {
         broker,
+        forges,
         worker,
         settings,
         scanner: scans.then_some(scanner),

@@ -6,6 +6,7 @@
 
 mod heal;
 mod metrics;
+mod missed;
 mod pass;
 mod settings;
 mod waiting;
@@ -113,15 +114,19 @@ impl Sweeper {
         }
         session.declare(&Queue::ALL).await?;
         events_first(session).await?;
+        let mut engine = self.scanner.engine();
+        engine.forge = engine.forge.background();
+        let asked = missed::ask_again(&engine, &self.settings.hooks).await;
         let pass = Pass {
-            engine: self.scanner.engine(),
+            engine,
             session,
             queues: &self.broker.queues,
             publisher: session.publisher().await?,
             second_look: self.settings.second_look,
             metrics,
         };
-        pass.run().await
+        let swept = pass.run().await?;
+        Ok(if asked.is_ok() { swept } else { Swept::Partly })
     }
 }
 
