@@ -8,7 +8,7 @@ use common::lifecycle::Exit;
 use common::telemetry::LogArgs;
 use common::{Clock, crypto, hostname};
 use run_queue::App;
-use run_queue::execute::{ContainerSettings, ExecuteArgs, Executor, SecretSettings};
+use run_queue::execute::{ContainerSettings, ExecuteArgs, Executor, Running, SecretSettings};
 use run_queue::scan::{ScanArgs, Scanner};
 use run_queue::settings::WorkerArgs;
 
@@ -82,7 +82,8 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     };
     let scanner = Scanner { settings: scan, forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
-    let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname() };
+    let running = Running::default();
+    let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname(), running };
     reader.finish(App {
         broker,
         worker,

@@ -15,7 +15,7 @@ use common::logs::Destination;
 use common::task::{Kind, Minutes, Task};
 
 pub use container::Engine;
-pub use job::Verdict;
+pub use job::{Running, Verdict};
 pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
 
 use crate::handler::{Failure, Handler, Work};
@@ -37,6 +37,8 @@ pub struct Executor {
     pub longest: Minutes,
     /// This machine, as statuses and labels name it.
     pub host: String,
+    /// What is being done in this process.
+    pub running: Running,
 }
 
 impl Handler for Executor {

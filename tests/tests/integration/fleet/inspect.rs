@@ -20,7 +20,7 @@ async fn work_that_waits_for_another_attempt_can_be_seen() {
         let session = fleet.session().await?;
         session.declare(&[Queue::Public]).await?;
         let publisher = session.publisher().await?;
-        let (soon, late) = (Duration::from_secs(600), Duration::from_hours(10));
+        let (soon, late) = (Duration::from_mins(10), Duration::from_hours(10));
         for (body, pause) in [("a", soon), ("b", soon), ("c", late)] {
             let (queue, body) = (Queue::Public, body.into());
             let message = Outgoing { queue, body, priority: None, headers: Headers::fresh() };
