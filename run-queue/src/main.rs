@@ -8,7 +8,9 @@ use common::lifecycle::Exit;
 use common::telemetry::LogArgs;
 use common::{Clock, crypto, hostname};
 use run_queue::App;
-use run_queue::execute::{ContainerSettings, ExecuteArgs, Executor, Running, SecretSettings};
+use run_queue::execute::{
+    ContainerSettings, ExecuteArgs, Executor, Running, SecretSettings, StatisticsSettings,
+};
 use run_queue::scan::{ScanArgs, Scanner};
 use run_queue::settings::WorkerArgs;
 
@@ -55,7 +57,7 @@ async fn main() -> ExitCode {
             Exit::Usage
         }
         Ok(_) if cli.config.check_config => Exit::Done,
-        Ok(app) if cli.once => app.once().await,
+        Ok(app) if cli.once => Box::pin(app.once()).await,
         Ok(app) => app.run().await,
     };
     exit.code()
@@ -77,13 +79,14 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     let scan = cli.scan.read(&reader);
     let container = ContainerSettings::read(&reader);
     let secrets = SecretSettings::read(&reader);
+    let statistics = StatisticsSettings::read(&reader);
     let (Some(broker), Some(forges), Some(logs)) = (broker, Forges::read(&reader), logs(&reader)) else {
         return Err(reader.into_problems());
     };
     let scanner = Scanner { settings: scan, forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
-    let running = Running::default();
-    let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname(), running };
+    let (host, running) = (hostname(), Running::default());
+    let executor = Executor { container, secrets, forges, statistics, logs, poll, longest, host, running };
     reader.finish(App {
         broker,
         worker,
