@@ -9,7 +9,9 @@ use common::lifecycle::Exit;
 use common::telemetry::LogArgs;
 use common::{Clock, crypto, hostname};
 use run_queue::App;
-use run_queue::execute::{ContainerSettings, ExecuteArgs, Executor, SecretSettings};
+use run_queue::execute::{
+    ContainerSettings, ExecuteArgs, Executor, Running, SecretSettings, StatisticsSettings,
+};
 use run_queue::scan::{ScanArgs, Scanner, Sweeper};
 use run_queue::settings::WorkerArgs;
 
@@ -81,14 +83,25 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     let scan = cli.scan.read(&reader);
     let container = ContainerSettings::read(&reader);
     let secrets = SecretSettings::read(&reader);
+    let statistics = StatisticsSettings::read(&reader);
     let (Some(broker), Some(forges), Some(logs)) = (broker, Forges::read(&reader), logs(&reader)) else {
         return Err(reader.into_problems());
     };
     let sweep = scan.sweep.clone();
     let scanner = Scanner { settings: Arc::new(scan), forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
-    let executor =
-        Executor { container, secrets, forges: forges.clone(), logs, poll, longest, host: hostname() };
+    let (host, running) = (hostname(), Running::default());
+    let executor = Executor {
+        container,
+        secrets,
+        forges: forges.clone(),
+        statistics,
+        logs,
+        poll,
+        longest,
+        host,
+        running,
+    };
     let sweeper = Sweeper { scanner: scanner.clone(), settings: sweep, broker: broker.clone() };
     reader.finish(App {
         broker,

@@ -6,6 +6,7 @@ mod jobs;
 mod local;
 mod receiver;
 mod slice;
+mod statistics;
 mod superseded;
 mod sweep;
 mod worker;

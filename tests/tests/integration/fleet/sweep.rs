@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use common::Clock;
 use common::broker::{Headers, Outgoing};
 use common::forge::{NewStatus, StatusState};
 use common::id::{ForgeName, RepoName};
@@ -25,7 +26,7 @@ async fn missed(fleet: &Fleet, repo: &RepoName) -> Result<Pull> {
 }
 
 /// Sweeps once, and says how that ended.
-async fn sweep(fleet: &Fleet) -> Result<i32> {
+async fn sweep_once(fleet: &Fleet) -> Result<i32> {
     let said = fleet.run_program("run-queue", &["sweep"], "").await?;
     ensure!(matches!(said.code, Some(0 | 1)), "the sweep ended with {:?}: {}", said.code, said.err);
     Ok(said.code.unwrap_or_default())
@@ -53,7 +54,7 @@ fn keys(pulls: &[Pull]) -> Result<Vec<WorkKey>> {
 async fn lose_everything(fleet: &Fleet) -> Result<Vec<Bytes>> {
     let session = fleet.session().await?;
     let mut lost = Vec::new();
-    for queue in [Queue::Public, Queue::Dead] {
+    for queue in [Queue::Webhook, Queue::Public, Queue::Dead] {
         while let Some(received) = session.take(queue).await? {
             if queue == Queue::Public {
                 lost.push(received.body().clone());
@@ -80,9 +81,9 @@ async fn a_pull_whose_event_was_lost_is_found_once() {
     run_test_with(nobody_works(), async |fleet: &mut Fleet| {
         let repo = repo(fleet, "true").await?;
         let pull = missed(fleet, &repo).await?;
-        assert_eq!(sweep(fleet).await?, 0);
+        assert_eq!(sweep_once(fleet).await?, 0);
         assert_eq!(fleet.statuses(&repo, &pull.sha), ["debian pending: Not yet tested"]);
-        assert_eq!(sweep(fleet).await?, 0);
+        assert_eq!(sweep_once(fleet).await?, 0);
         assert_eq!(waiting(fleet, Queue::Public).await?, keys(&[pull])?);
         lose_everything(fleet).await.map(drop)
     })
@@ -110,7 +111,7 @@ async fn what_waits_anywhere_is_left_alone_and_what_is_lost_comes_back_once_each
         for _ in 0..5 {
             pulls.push(missed(fleet, &repo).await?);
         }
-        sweep(fleet).await?;
+        sweep_once(fleet).await?;
         assert_eq!(waiting(fleet, Queue::Public).await?, keys(&pulls)?);
         // The first waits to be tried again, the second was given up, the third runs, the fourth is done.
         let session = fleet.session().await?;
@@ -137,13 +138,13 @@ async fn what_waits_anywhere_is_left_alone_and_what_is_lost_comes_back_once_each
         ] {
             post(fleet, &pulls[place], state, description)?;
         }
-        sweep(fleet).await?;
+        sweep_once(fleet).await?;
         assert_eq!(waiting(fleet, Queue::Public).await?, keys(&pulls[4..])?, "nothing is queued again");
         // Nobody has them any more.
         lose_everything(fleet).await?;
-        sweep(fleet).await?;
+        sweep_once(fleet).await?;
         assert_eq!(waiting(fleet, Queue::Public).await?, keys(&[pulls[1].clone(), pulls[4].clone()])?);
-        sweep(fleet).await?;
+        sweep_once(fleet).await?;
         assert_eq!(waiting(fleet, Queue::Public).await?.len(), 2, "once each");
         lose_everything(fleet).await.map(drop)
     })
@@ -159,9 +160,29 @@ async fn two_sweeps_at_once_queue_everything_once() {
             pulls.push(missed(fleet, &repo).await?);
         }
         fleet.forge.delay(Duration::from_millis(50));
-        let (one, other) = tokio::try_join!(sweep(fleet), sweep(fleet))?;
+        let (one, other) = tokio::try_join!(sweep_once(fleet), sweep_once(fleet))?;
         assert_eq!(one.min(other), 0, "one of them sweeps");
         assert_eq!(waiting(fleet, Queue::Public).await?, keys(&pulls)?);
+        lose_everything(fleet).await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_the_forge_could_not_deliver_is_asked_for_again() {
+    let sweep =
+        "at-start = false\nevery-minutes = 0\n[scan.sweep.hooks]\n\"octo/elsewhere\" = 7\n".to_owned();
+    run_test_with(Setup { worker: false, sweep, ..Setup::default() }, async |fleet: &mut Fleet| {
+        repo(fleet, "true").await?;
+        let repo = fleet.create_repo("octo/elsewhere", &change()).await?;
+        let (_, event) = fleet.draft_pull("alice", &repo, &change()).await?;
+        fleet.add_hook(&repo, 7)?;
+        fleet.forge.log_delivery(&repo, 7, &event, Clock::system().now(), 503)?;
+        sweep_once(fleet).await?;
+        let tries: Vec<_> =
+            fleet.forge.deliveries(&repo, 7).iter().map(|it| (it.status, it.redelivery)).collect();
+        assert_eq!(tries, [(503, false), (200, true)]);
+        assert_eq!(fleet.waiting().await?, [(Queue::Webhook, 1)]);
         lose_everything(fleet).await.map(drop)
     })
     .await;
