@@ -1,0 +1,68 @@
+//! Tokens that change while we run, and the names that a forge gives to requests.
+
+use std::fs;
+
+use anyhow::Result;
+use common::forge::{Forge, ForgeError, ForgeSettings, Limits, StatusState, Token};
+use tests::forge::{Access, Fault};
+
+use super::{TOKEN, World, status};
+
+fn answers(world: &World) -> Vec<Option<u16>> {
+    world.forge.requests().iter().map(|it| it.status).collect()
+}
+
+#[tokio::test]
+async fn a_token_is_read_again_when_it_changes() -> Result<()> {
+    let world = World::new().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("token");
+    let replace = |text: &str| -> Result<()> {
+        fs::write(folder.path().join("new"), text)?;
+        Ok(fs::rename(folder.path().join("new"), &file)?)
+    };
+    replace(&format!("{TOKEN}\n"))?;
+    let settings = ForgeSettings { token: Some(Token::from_file(file.clone())?), ..world.settings()? };
+    let client = Forge::with_limits(settings, Limits::default())?;
+    let post = async || {
+        client.post_status(&world.repo, &world.tip, &status("unit", StatusState::Success, "Success")).await
+    };
+    post().await?;
+    // The old one stays where the new one is none.
+    replace("")?;
+    post().await?;
+    // A refusal is a reason to look at once.
+    world.forge.set_access(Access::Token("another".to_owned()));
+    let refused = post().await.unwrap_err();
+    assert!(matches!(refused, ForgeError::Unauthorized { .. }), "{refused}");
+    replace("another")?;
+    post().await?;
+    assert_eq!(answers(&world), [Some(201), Some(201), Some(401), Some(401), Some(201)]);
+    world.forge.finish().await
+}
+
+#[tokio::test]
+async fn another_token_has_a_limit_of_its_own() -> Result<()> {
+    let world = World::new().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("token");
+    fs::write(&file, "wrong")?;
+    let settings = ForgeSettings { token: Some(Token::from_file(file.clone())?), ..world.settings()? };
+    let client = Forge::with_limits(settings, Limits::default())?;
+    fs::write(&file, TOKEN)?;
+    client.repo(&world.repo).await?;
+    assert_eq!(answers(&world), [Some(401), Some(200)]);
+    world.forge.finish().await
+}
+
+#[tokio::test]
+async fn a_request_has_the_name_that_the_forge_gave_it() -> Result<()> {
+    let world = World::new().await?;
+    world.client.repo(&world.repo).await?;
+    world.forge.fault_next(1, &Fault::status(410));
+    let error = world.client.repo(&world.repo).await.unwrap_err();
+    let id = error.request().and_then(|it| it.id.clone());
+    assert_eq!(id.as_ref(), world.forge.requests().last().map(|it| &it.id));
+    assert_eq!(id.as_deref(), Some("F0A6:000002"));
+    world.forge.finish().await
+}
