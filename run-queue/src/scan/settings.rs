@@ -7,7 +7,7 @@ use common::config::{Reader, Table};
 use common::id::{BranchName, Context, RepoName, SecretName};
 use serde_json::{Map, Value};
 
-use super::{AllowList, Project, TestContext, TestMap};
+use super::{AllowList, Project, SweepSettings, TestContext, TestMap};
 
 /// The scanner's own options.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -21,7 +21,7 @@ pub struct ScanArgs {
 }
 
 /// What there is to test, and for whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScanSettings {
     /// Which contexts a branch is tested with.
     pub test_map: TestMap,
@@ -35,6 +35,8 @@ pub struct ScanSettings {
     pub secrets: Vec<SecretName>,
     /// What the jobs of a repository may have beside that.
     pub extra_secrets: BTreeMap<RepoName, Vec<SecretName>>,
+    /// When everything is looked at.
+    pub sweep: SweepSettings,
 }
 
 impl Default for ScanSettings {
@@ -52,6 +54,7 @@ impl Default for ScanSettings {
                 .filter_map(|it| SecretName::new(*it).ok())
                 .collect(),
             extra_secrets: BTreeMap::new(),
+            sweep: SweepSettings::default(),
         }
     }
 }
@@ -86,6 +89,7 @@ impl ScanArgs {
             bots_repo: table.parse("bots-repo").unwrap_or(default.bots_repo),
             secrets: secret_names(&table, "secrets").unwrap_or(default.secrets),
             extra_secrets: extra_secrets(&table),
+            sweep: SweepSettings::read(table.table("sweep")),
         };
         table.done();
         settings

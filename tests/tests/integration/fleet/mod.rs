@@ -1,10 +1,14 @@
 //! The fleet as its users see it.
 
+mod inspect;
 mod interop;
 mod jobs;
 mod local;
 mod receiver;
 mod slice;
+mod statistics;
+mod superseded;
+mod sweep;
 mod worker;
 
 use anyhow::Result;
