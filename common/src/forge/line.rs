@@ -106,8 +106,10 @@ impl Line {
                 self.send(&request, self.client.get(url.clone()).headers(headers), route(&what.path)).await?;
             match (response.status(), kept) {
                 (StatusCode::NOT_MODIFIED, Some(kept)) => {
+                    let request = named(request, response.headers());
+                    tracing::debug!(%request, request.id = request.id, "the forge has nothing new");
                     self.meter.looked(CacheResult::Hit);
-                    return Ok(kept.answer(named(request, response.headers()), response.headers()));
+                    return Ok(kept.answer(request, response.headers()));
                 }
                 (status, _) if status.is_redirection() => {
                     let Some(next) = target(&response) else { return Err(not_followed(request, &response)) };

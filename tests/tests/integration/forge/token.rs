@@ -1,6 +1,7 @@
 //! Tokens that change while we run, and the names that a forge gives to requests.
 
-use std::fs;
+use std::sync::{Arc, Mutex};
+use std::{fs, io};
 
 use anyhow::Result;
 use common::forge::{Forge, ForgeError, ForgeSettings, Limits, StatusState, Token};
@@ -52,6 +53,41 @@ async fn another_token_has_a_limit_of_its_own() -> Result<()> {
     fs::write(&file, TOKEN)?;
     client.repo(&world.repo).await?;
     assert_eq!(answers(&world), [Some(401), Some(200)]);
+    world.forge.finish().await
+}
+
+/// Lines of a log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().map_err(|_| io::ErrorKind::Other)?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_has_the_names_of_requests_and_no_token() -> Result<()> {
+    let world = World::new().await?;
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let guard = tracing::subscriber::set_default(log.with_ansi(false).finish());
+    world.client.repo(&world.repo).await?;
+    world.forge.fault_next(1, &Fault::status(410));
+    world.client.repo(&world.repo).await.unwrap_err();
+    drop(guard);
+    let log = String::from_utf8(lines.0.lock().unwrap().clone())?;
+    for (words, id) in [("the forge answered", "F0A6:000001"), ("the forge refused", "F0A6:000002")] {
+        let line = log.lines().find(|it| it.contains(words)).unwrap_or_default();
+        assert!(line.contains(&format!("request.id=\"{id}\"")), "{log}");
+    }
+    assert!(!log.contains(TOKEN), "{log}");
     world.forge.finish().await
 }
 
