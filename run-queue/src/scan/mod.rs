@@ -7,10 +7,12 @@ mod decide;
 mod engine;
 mod found;
 mod job;
+pub mod programs;
 mod scanner;
 mod settings;
 mod subject;
 mod test_map;
+mod wire;
 
 pub use allow_list::AllowList;
 pub use context::{Project, TestContext};
