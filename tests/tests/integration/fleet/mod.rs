@@ -3,7 +3,9 @@
 mod interop;
 mod jobs;
 mod local;
+mod programs;
 mod receiver;
+mod scanner;
 mod slice;
 mod worker;
 
