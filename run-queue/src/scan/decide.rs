@@ -206,6 +206,7 @@ mod tests {
             state,
             description: description.map(str::to_owned),
             target_url: None,
+            updated_at: None,
         }
     }
 

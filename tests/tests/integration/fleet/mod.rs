@@ -1,5 +1,6 @@
 //! The fleet as its users see it.
 
+mod inspect;
 mod interop;
 mod jobs;
 mod local;
@@ -7,6 +8,9 @@ mod programs;
 mod receiver;
 mod scanner;
 mod slice;
+mod statistics;
+mod superseded;
+mod sweep;
 mod worker;
 
 use anyhow::Result;
