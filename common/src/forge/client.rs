@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::answer::Answer;
 use super::error::ForgeError;
 use super::exchange::{Api, Read};
+use super::item::Item;
 use super::line::{JSON, RAW};
 use super::metrics::ForgeMetrics;
 use super::pages::{CombinedStatus, More, Statuses, has_next};
@@ -89,6 +90,12 @@ impl Forge {
     #[must_use]
     pub fn clone_url(&self, repo: &RepoName) -> String {
         format!("{}/{repo}", self.0.settings.clone_url.as_str().trim_end_matches('/'))
+    }
+
+    /// What a repository's name is appended to for that.
+    #[must_use]
+    pub fn clone_url_base(&self) -> &str {
+        self.0.settings.clone_url.as_str()
     }
 
     /// A pull request as it is now.
@@ -190,6 +197,17 @@ impl Forge {
         }
         let answer = self.0.api.post(&["repos", repo.owner(), repo.name(), "issues"], issue).await?;
         answer.json().map(|Opened { number }| Some(number))
+    }
+
+    /// An issue as it is now, or a pull request seen as one.
+    pub async fn item(&self, repo: &RepoName, number: PullNumber) -> Result<Item, ForgeError> {
+        self.get(vec!["repos", repo.owner(), repo.name(), "issues", &number.to_string()]).await
+    }
+
+    /// The open issues and pull requests with a label, newest first.
+    pub async fn open_items(&self, repo: &RepoName, label: &str) -> Result<Vec<Item>, ForgeError> {
+        let path = vec!["repos", repo.owner(), repo.name(), "issues"];
+        self.list(path, &[("labels", label.to_owned()), ("state", "open".to_owned())]).await
     }
 
     /// All pages of a list.

@@ -89,7 +89,7 @@ pub fn decide(
     contexts(settings, repo, subject, &known, asked.contexts()).into_iter().map(decide).collect()
 }
 
-fn is_known(settings: &ScanSettings, repo: &RepoName, context: &Context) -> bool {
+pub(super) fn is_known(settings: &ScanSettings, repo: &RepoName, context: &Context) -> bool {
     context.as_str().parse().is_ok_and(|it: TestContext| settings.test_map.is_valid(repo, &it))
 }
 
@@ -117,7 +117,8 @@ fn contexts(
         if asked.is_empty() {
             listed.into_iter().for_each(add);
         } else {
-            let plain = asked.iter().filter_map(|it| it.as_str().split('@').next());
+            let asked = asked.iter().filter_map(|it| it.as_str().parse::<TestContext>().ok());
+            let plain = asked.map(|it| it.image_scenario);
             plain.filter_map(|it| listed.iter().copied().find(|listed| listed.as_str() == it)).for_each(add);
         }
     }

@@ -22,7 +22,7 @@ impl Found {
     /// The message for it: [`Headers::caused`] by an event, or [`Headers::fresh`].
     #[must_use]
     pub fn outgoing(&self, headers: Headers) -> Outgoing {
-        let body = Bytes::from(self.task.to_json());
+        let body = Bytes::from(super::wire::body(&self.task));
         Outgoing { queue: self.queue, body, priority: Some(self.priority), headers }
     }
 }
