@@ -4,7 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use common::config::{BrokerArgs, ConfigArgs, ConfigError, Environment, Forges, Reader, Source, logs};
+use common::config::{
+    BrokerArgs, ConfigArgs, ConfigError, Environment, Forges, Reader, Source, Summary, logs,
+};
+use common::config::{summarize_broker, summarize_logs};
 use common::lifecycle::Exit;
 use common::telemetry::LogArgs;
 use common::{Clock, crypto, hostname};
@@ -59,16 +62,19 @@ async fn main() -> ExitCode {
             eprintln!("run-queue: {problems}");
             Exit::Usage
         }
-        Ok(_) if cli.config.check_config => Exit::Done,
-        Ok(app) if matches!(cli.role, Some(RoleName::Sweep)) => app.sweep().await,
-        Ok(app) if cli.once => Box::pin(app.once()).await,
-        Ok(app) => app.run().await,
+        Ok((_, summary)) if cli.config.check_config => {
+            summary.print();
+            Exit::Done
+        }
+        Ok((app, _)) if matches!(cli.role, Some(RoleName::Sweep)) => app.sweep().await,
+        Ok((app, _)) if cli.once => Box::pin(app.once()).await,
+        Ok((app, _)) => app.run().await,
     };
     exit.code()
 }
 
 /// Reads everything and opens nothing.
-fn configure(cli: &Cli) -> Result<App, ConfigError> {
+fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
     let reader = Reader::new(Source::load(cli.config.config.as_deref())?, Environment::read());
     let clock = Clock::system();
     let broker = cli.broker.read(&reader, clock);
@@ -87,6 +93,15 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     let (Some(broker), Some(forges), Some(logs)) = (broker, Forges::read(&reader), logs(&reader)) else {
         return Err(reader.into_problems());
     };
+    let mut summary = Summary::default();
+    summarize_broker(&broker, &mut summary);
+    worker.summarize(&mut summary);
+    scan.summarize(&mut summary);
+    settings.summarize(&names, &mut summary);
+    container.summarize(&mut summary);
+    secrets.summarize(&mut summary);
+    forges.summarize(&mut summary);
+    summarize_logs(&logs, &mut summary);
     let sweep = scan.sweep.clone();
     let scanner = Scanner { settings: Arc::new(scan), forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
@@ -103,7 +118,7 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
         running,
     };
     let sweeper = Sweeper { scanner: scanner.clone(), settings: sweep, broker: broker.clone() };
-    reader.finish(App {
+    let app = App {
         broker,
         forges,
         worker,
@@ -111,5 +126,6 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
         scanner: scans.then_some(scanner),
         sweeper: scans.then_some(sweeper),
         executor: executes.map(|_| executor),
-    })
+    };
+    reader.finish((app, summary))
 }

@@ -23,4 +23,4 @@ pub use scanner::Scanner;
 pub use settings::{ScanArgs, ScanSettings};
 pub use subject::Subject;
 pub use sweep::{SweepMetrics, SweepSettings, Sweeper, Swept};
-pub use test_map::TestMap;
+pub use test_map::{Listed, TestMap};
