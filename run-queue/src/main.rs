@@ -1,7 +1,6 @@
 //! `run-queue`: a worker of the fleet.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use common::config::{
@@ -15,7 +14,7 @@ use run_queue::App;
 use run_queue::execute::{
     ContainerSettings, ExecuteArgs, Executor, Running, SecretSettings, StatisticsSettings,
 };
-use run_queue::scan::{ScanArgs, Scanner, Sweeper};
+use run_queue::scan::{ScanArgs, ScanSource, Scanner, SettingsWatch, Sweeper};
 use run_queue::settings::WorkerArgs;
 
 /// A worker: turns events into tasks (`scan`) and performs tasks (`execute`); without a subcommand, both
@@ -75,7 +74,8 @@ async fn main() -> ExitCode {
 
 /// Reads everything and opens nothing.
 fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
-    let reader = Reader::new(Source::load(cli.config.config.as_deref())?, Environment::read());
+    let file = Source::file(cli.config.config.as_deref());
+    let reader = Reader::new(Source::load(file.as_deref())?, Environment::read());
     let clock = Clock::system();
     let broker = cli.broker.read(&reader, clock);
     let names = broker.as_ref().map(|it| it.queues.clone()).unwrap_or_default();
@@ -100,10 +100,14 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
     settings.summarize(&names, &mut summary);
     container.summarize(&mut summary);
     secrets.summarize(&mut summary);
+    statistics.summarize(&mut summary);
     forges.summarize(&mut summary);
     summarize_logs(&logs, &mut summary);
     let sweep = scan.sweep.clone();
-    let scanner = Scanner { settings: Arc::new(scan), forge: forges.default_forge().clone(), clock };
+    let source = ScanSource { args: cli.scan.clone(), file, environment: reader.environment.clone() };
+    let every = cli.scan.reload_every(&reader);
+    let (live, watch) = SettingsWatch::new(source, scan, every, clock);
+    let scanner = Scanner { settings: live, forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
     let (host, running) = (hostname(), Running::default());
     let executor = Executor {
@@ -125,6 +129,7 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
         settings,
         scanner: scans.then_some(scanner),
         sweeper: scans.then_some(sweeper),
+        watch: scans.then_some(watch),
         executor: executes.map(|_| executor),
     };
     reader.finish((app, summary))

@@ -1,7 +1,5 @@
 //! Events become tasks. The event says where to look, the forge says what is true.
 
-use std::sync::Arc;
-
 use common::Clock;
 use common::broker::Outgoing;
 use common::event::{Action, Envelope, Event, PullRequestEvent, StatusEvent};
@@ -9,14 +7,14 @@ use common::forge::{Forge, ForgeError, Pull, PullState, Status};
 use common::id::RepoName;
 use futures_util::future::{join, try_join};
 
-use super::{Asked, Engine, Found, Posting, ScanSettings, Subject};
+use super::{Asked, Engine, Found, LiveScanSettings, Posting, Subject};
 use crate::handler::{Failure, Handler, Work};
 
 /// Turns events into tasks.
 #[derive(Clone, Debug)]
 pub struct Scanner {
     /// What there is to test, and for whom.
-    pub settings: Arc<ScanSettings>,
+    pub settings: LiveScanSettings,
     /// Where statuses are.
     pub forge: Forge,
     /// For the time in slugs.
@@ -37,7 +35,7 @@ impl Scanner {
     /// The engine of this moment.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        Engine { settings: Arc::clone(&self.settings), forge: self.forge.clone(), clock: self.clock }
+        Engine { settings: self.settings.now(), forge: self.forge.clone(), clock: self.clock }
     }
 
     /// What comes of an event.

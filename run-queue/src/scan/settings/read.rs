@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::config::{Format, Node, Reader, Table};
 use common::id::{BranchName, Context, RepoName, SecretName};
 
 use super::{ScanArgs, ScanSettings};
 use crate::scan::{AllowList, SweepSettings, TestContext, TestMap};
+
+/// Short enough for a person who waits, long enough to cost nothing.
+const RELOAD: Duration = Duration::from_secs(1);
 
 impl ScanArgs {
     /// Reads `[scan]`; the options win.
@@ -26,8 +30,16 @@ impl ScanArgs {
             extra_secrets: extra_secrets(&table),
             sweep: SweepSettings::read(table.table("sweep")),
         };
+        // Known here; see `reload_every`.
+        table.value("reload-seconds");
         table.done();
         settings
+    }
+
+    /// How often the files of these settings are looked at.
+    #[must_use]
+    pub fn reload_every(&self, reader: &Reader) -> Duration {
+        reader.table("scan").seconds("reload-seconds", 0.05, 3600.0).unwrap_or(RELOAD)
     }
 }
 
