@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use reqwest::Url;
-use serde_json::Value;
 
-use super::{Reader, Table};
+use super::{Reader, Summary, Table};
 use crate::Chain;
 use crate::forge::{Forge, ForgeMetrics, ForgeSettings, Limits, Token, Writes};
 use crate::id::ForgeName;
@@ -108,6 +107,18 @@ impl Forges {
     pub fn get(&self, name: Option<&ForgeName>) -> Option<&Forge> {
         name.map_or(Some(&self.0.default), |it| self.0.named.get(it))
     }
+
+    /// What was understood of `[forge]`.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("forge");
+        summary.line("default", self.0.default.name());
+        for (name, forge) in &self.0.named {
+            summary.line(
+                name.as_str(),
+                if forge.says_only() { "is read; nothing is posted" } else { "is posted to" },
+            );
+        }
+    }
 }
 
 /// What is wrong with the forge is a problem, unless nobody mentions it: a machine of another forge may well be unable to
@@ -185,9 +196,10 @@ fn read_limits(table: &Table<'_>) -> Limits {
 /// A text, or `[{file="NAME"}]`: that file is read again when it changes.
 fn read_token(table: &Table<'_>) -> Option<Token> {
     let text = table.text("token")?;
-    let Some(Value::Array(items)) = table.value("token") else { return Some(text.into()) };
-    let file = table.reader.path(items.first()?.get("file")?.as_str()?);
-    token_file(table.reader, &file)
+    match table.file_of("token") {
+        Some(file) => token_file(table.reader, &file),
+        None => Some(text.into()),
+    }
 }
 
 fn token_file(reader: &Reader, file: &Path) -> Option<Token> {
