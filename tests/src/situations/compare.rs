@@ -1,0 +1,1 @@
+//! The differences between what two generations did.
