@@ -64,18 +64,24 @@ pub fn check(body: &[u8], queue: Queue) -> Result<(), Refusal> {
         return Err(Refusal::new("there is no message on the standard input"));
     }
     match queue.holds() {
-        Holds::Tasks => check_task(body).map_err(|it| Refusal::because(queue, "tasks", it)),
+        Holds::Tasks => check_task(body, queue).map_err(|it| Refusal::because(queue, "tasks", it)),
         Holds::Events => check_event(body).map_err(|it| Refusal::because(queue, "events", vec![it])),
         Holds::Anything => Ok(()),
     }
 }
 
 /// Workers ignore fields that they do not know; from an operator they are slips.
-fn check_task(body: &[u8]) -> Result<(), Vec<String>> {
+fn check_task(body: &[u8], queue: Queue) -> Result<(), Vec<String>> {
     let report = |it: InvalidTask| vec![Chain(&it).to_string()];
-    Task::parse(body).map_err(report)?;
+    let kind = Task::parse(body).map_err(report)?.kind;
     let unknown = Task::unknown_fields(body).map_err(report)?;
-    let problems: Vec<_> = unknown.iter().map(|path| format!("{path}: unknown field")).collect();
+    let misplaced = (!kind.fits(queue)).then(|| {
+        let fitting: Vec<_> =
+            Queue::ALL.into_iter().filter(|it| kind.fits(*it)).map(|it| format!("`{it}`")).collect();
+        format!("{}: belongs on {}", kind.name(), fitting.join(", "))
+    });
+    let unknown = unknown.iter().map(|path| format!("{path}: unknown field"));
+    let problems: Vec<_> = misplaced.into_iter().chain(unknown).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -124,6 +130,16 @@ mod tests {
             for bad in ["{}", "[]", "x", r#"{"event": "ping", "request": {}}"#] {
                 assert!(check(bad.as_bytes(), queue).is_err(), "{bad}");
             }
+        }
+    }
+
+    #[test]
+    fn statistics_have_a_queue_of_their_own() {
+        let body = r#"{"statistics": {"repo": "o/r", "sha": "abcdef"}}"#;
+        assert_eq!(check(body.as_bytes(), Queue::Statistics), Ok(()));
+        for queue in [Queue::Public, Queue::Internal] {
+            let error = refused(body, queue);
+            assert!(error.ends_with("\n  statistics: belongs on `statistics`"), "{error}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `run-queue`: a worker of the fleet.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use common::config::{BrokerArgs, ConfigArgs, ConfigError, Environment, Forges, Reader, Source, logs};
@@ -80,7 +81,7 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     let (Some(broker), Some(forges), Some(logs)) = (broker, Forges::read(&reader), logs(&reader)) else {
         return Err(reader.into_problems());
     };
-    let scanner = Scanner { settings: scan, forge: forges.default_forge().clone(), clock };
+    let scanner = Scanner { settings: Arc::new(scan), forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
     let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname() };
     reader.finish(App {

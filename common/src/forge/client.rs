@@ -75,6 +75,12 @@ impl Forge {
         format!("{}/{repo}", self.0.settings.clone_url.as_str().trim_end_matches('/'))
     }
 
+    /// What a repository's name is appended to for that.
+    #[must_use]
+    pub fn clone_url_base(&self) -> &str {
+        self.0.settings.clone_url.as_str()
+    }
+
     /// A pull request as it is now.
     pub async fn pull(&self, repo: &RepoName, number: PullNumber) -> Result<Pull, ForgeError> {
         self.get(vec!["repos", repo.owner(), repo.name(), "pulls", &number.to_string()]).await

@@ -1,5 +1,6 @@
 //! What forges say, as far as we want to know (GitHub's REST API, version 2022-11-28; Forgejo and Gitea say the same).
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::{BranchName, CommitSha, Context, PullNumber, RepoName};
@@ -118,9 +119,22 @@ pub struct Pull {
     pub head: Head,
     /// Where it is to be merged.
     pub base: Base,
+    /// It was merged; said of a pull that is looked at by itself.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub merged: bool,
+    /// When it last changed, as the forge writes it; see [`Pull::is_older_than`].
+    pub updated_at: Option<String>,
 }
 
 impl Pull {
+    /// Whether this is what the pull was like before: forges answer from copies that can be seconds behind. Not where either of
+    /// them does not say when it last changed.
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        let changed = |it: &Self| it.updated_at.as_ref()?.parse::<Timestamp>().ok();
+        changed(self).zip(changed(other)).is_some_and(|(own, others)| own < others)
+    }
+
     /// Who answers for what is tested: the owner of the head's repository, since nobody else decides what is pushed there; an
     /// organisation where the head is a branch of its own. Who opened the pull counts only where the forge does not know the
     /// owner. Empty where the accounts are gone.

@@ -46,6 +46,7 @@ impl Handler for Executor {
         match &task.kind {
             Kind::Job(job) => job::perform(job, &work, self).await?,
             Kind::Command(command) => command::perform(command, &work).await?,
+            Kind::Statistics(_) => return Err(Failure::Retry("not performed yet".to_owned())),
         }
         Ok(Vec::new())
     }
