@@ -10,13 +10,15 @@
 //! | [`tap`] | what goes between a program and the forge |
 //! | [`observe`] | what a program did, made comparable |
 //! | [`old`], [`ours`] | playing a situation |
-//! | [`compare`] | the differences, and those that have a reason |
+//! | [`compare`] | the differences |
+//! | [`reasons`] | those that are meant |
 
 pub mod compare;
 pub mod generate;
 pub mod observe;
 pub mod old;
 pub mod ours;
+pub mod reasons;
 pub mod tap;
 pub mod world;
 

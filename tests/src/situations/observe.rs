@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn times_are_taken_out() {
-        assert_eq!(without_time("pull-1-20261121-20261121-095138-arch"), "pull-1-20261121-TIME-arch");
+        assert_eq!(without_time("pull-1-20261121-a-20261121-095138-arch"), "pull-1-20261121-a-TIME-arch");
         assert_eq!(without_time("20é20261121-09513"), "20é20261121-09513");
     }
 

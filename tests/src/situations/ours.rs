@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
-use lapin::options::{BasicAckOptions, BasicGetOptions};
+use lapin::options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -19,6 +20,11 @@ use crate::secrets;
 
 /// The internal queue's name in deployments that exist.
 const INTERNAL: &str = "rhel";
+const PUBLIC: &str = "public";
+
+/// What is source code in the old programs.
+const SCAN: &str = "[scan]\ntest-map = \"test-map.json\"\nallow-list = \"allow-list\"\n\
+    [scan.extra-secrets]\n\"rhinstaller/anaconda-webui\" = [\"fedora-wiki\", \"fedora-wiki-staging\"]\n";
 
 /// The forge of a situation, and a folder to be in: for `-`, a git repository whose branch tracks [`generate::UPSTREAM`].
 pub struct Stage {
@@ -110,7 +116,9 @@ async fn track(folder: &Path) -> Result<()> {
 /// Our programs, with a virtual host of their own.
 pub struct OurPrograms {
     broker: Broker,
-    vhost: VirtualHost,
+    _vhost: VirtualHost,
+    _connection: lapin::Connection,
+    channel: lapin::Channel,
     config: TempDir,
 }
 
@@ -130,9 +138,16 @@ impl OurPrograms {
             text(&broker.secrets_dir().display().to_string()),
             text(INTERNAL),
         );
-        let scan = "[scan]\ntest-map-file = \"test-map.json\"\nallow-list-file = \"allow-list\"\n";
-        fs::write(folder.join("flotilla.toml"), format!("{broker_table}\n{scan}"))?;
-        Ok(Self { broker, vhost, config })
+        fs::write(folder.join("flotilla.toml"), format!("{broker_table}\n{SCAN}"))?;
+        let connection = broker.connect(vhost.name(), Identity::Client).await?;
+        let channel = connection.create_channel().await?;
+        for queue in [PUBLIC, INTERNAL] {
+            let mut arguments = FieldTable::default();
+            arguments.insert("x-max-priority".into(), AMQPValue::LongInt(9));
+            let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            channel.queue_declare(queue.into(), durable, arguments).await?;
+        }
+        Ok(Self { broker, _vhost: vhost, _connection: connection, channel, config })
     }
 
     /// Plays a situation.
@@ -168,19 +183,15 @@ impl OurPrograms {
         if !situation.arguments.iter().any(|it| it == AMQP) {
             return Ok(Vec::new());
         }
-        let connection = self.broker.connect(self.vhost.name(), Identity::Client).await?;
         let mut messages = Vec::new();
-        for queue in self.broker.queues(self.vhost.name()).await? {
-            let channel = connection.create_channel().await?;
-            while let Some(got) = channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await?
-            {
+        for queue in [PUBLIC, INTERNAL] {
+            while let Some(got) = self.channel.basic_get(queue.into(), BasicGetOptions::default()).await? {
                 got.delivery.ack(BasicAckOptions::default()).await?;
                 let body = timeless(serde_json::from_slice(&got.delivery.data)?);
                 let priority = *got.delivery.properties.priority();
-                messages.push(Message { queue: queue.clone(), priority, body });
+                messages.push(Message { queue: queue.to_owned(), priority, body });
             }
         }
-        connection.close(200, "done".into()).await?;
         Ok(messages)
     }
 }
