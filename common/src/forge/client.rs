@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::answer::Answer;
 use super::error::ForgeError;
 use super::exchange::{Api, RAW, Read};
+use super::item::Item;
 use super::pages::{CombinedStatus, More, Statuses, has_next};
 use super::settings::{ForgeSettings, Limits, Writes};
 use super::tip::tip;
@@ -197,6 +198,36 @@ impl Forge {
         }
         let answer = self.0.api.post(&["repos", repo.owner(), repo.name(), "issues"], issue).await?;
         answer.json().map(|Opened { number }| Some(number))
+    }
+
+    /// An issue as it is now, or a pull request seen as one.
+    pub async fn item(&self, repo: &RepoName, number: PullNumber) -> Result<Item, ForgeError> {
+        self.get(vec!["repos", repo.owner(), repo.name(), "issues", &number.to_string()]).await
+    }
+
+    /// The open issues and pull requests with a label, newest first.
+    pub async fn open_items(&self, repo: &RepoName, label: &str) -> Result<Vec<Item>, ForgeError> {
+        let mut read = self.json(vec!["repos", repo.owner(), repo.name(), "issues"]);
+        let mut items = Vec::new();
+        for page in 1..=MAX_PAGES {
+            read.query = vec![
+                ("labels", label.to_owned()),
+                ("state", "open".to_owned()),
+                ("per_page", PER_PAGE.to_owned()),
+                ("page", page.to_string()),
+            ];
+            let answer = self.0.api.read(&read).await?;
+            let found: Vec<Item> = answer.json()?;
+            let last = found.is_empty() || !has_next(&answer.headers);
+            items.extend(found);
+            if last {
+                return Ok(items);
+            }
+            if page == MAX_PAGES {
+                return Err(answer.unexpected(format!("more than {MAX_PAGES} pages of issues")));
+            }
+        }
+        Ok(items)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: Vec<&str>) -> Result<T, ForgeError> {

@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod error;
 mod exchange;
+mod item;
 mod pages;
 mod settings;
 mod tip;
@@ -15,5 +16,6 @@ mod types;
 
 pub use client::{Forge, Issue};
 pub use error::{ForgeError, Request};
+pub use item::Item;
 pub use settings::{ForgeSettings, Limits, Writes};
 pub use types::*;

@@ -1,8 +1,8 @@
 //! What forges say, as far as we want to know (GitHub's REST API, version 2022-11-28; Forgejo and Gitea say the same).
 
-use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::item::is_older;
 use crate::id::{BranchName, CommitSha, Context, PullNumber, RepoName};
 
 /// How a commit status stands.
@@ -108,6 +108,8 @@ pub struct Pull {
     /// Its title.
     #[serde(default, deserialize_with = "null_is_default")]
     pub title: String,
+    /// Its text.
+    pub body: Option<String>,
     /// Open or closed.
     pub state: PullState,
     /// Who opened it; none where the account is gone.
@@ -131,8 +133,7 @@ impl Pull {
     /// them does not say when it last changed.
     #[must_use]
     pub fn is_older_than(&self, other: &Self) -> bool {
-        let changed = |it: &Self| it.updated_at.as_ref()?.parse::<Timestamp>().ok();
-        changed(self).zip(changed(other)).is_some_and(|(own, others)| own < others)
+        is_older(self.updated_at.as_deref(), other.updated_at.as_deref())
     }
 
     /// Who answers for what is tested: the owner of the head's repository, since nobody else decides what is pushed there; an

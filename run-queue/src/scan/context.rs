@@ -1,5 +1,6 @@
 //! `IMAGE[/SCENARIO][@bots#PULL][@[FORGE:]OWNER/REPO[/BRANCH]]`: what a context asks for.
 
+use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
@@ -53,6 +54,15 @@ impl FromStr for Project {
             Some((forge, repo)) => {
                 Ok(Self { forge: Some(ForgeName::new(forge)?), repo: RepoName::new(repo)? })
             }
+        }
+    }
+}
+
+impl fmt::Display for Project {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.forge {
+            None => write!(f, "{}", self.repo),
+            Some(forge) => write!(f, "{forge}:{}", self.repo),
         }
     }
 }

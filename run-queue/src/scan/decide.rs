@@ -89,7 +89,7 @@ pub fn decide(
     contexts(settings, repo, subject, &known, asked.contexts()).into_iter().map(decide).collect()
 }
 
-fn is_known(settings: &ScanSettings, repo: &RepoName, context: &Context) -> bool {
+pub(super) fn is_known(settings: &ScanSettings, repo: &RepoName, context: &Context) -> bool {
     context.as_str().parse().is_ok_and(|it: TestContext| settings.test_map.is_valid(repo, &it))
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use common::Clock;
 use common::broker::Outgoing;
-use common::event::{Action, Envelope, Event, PullRequestEvent, StatusEvent};
-use common::forge::{Forge, ForgeError, Pull, PullState, Status};
+use common::event::{Action, Envelope, Event, IssuesEvent, PullRequestEvent, StatusEvent};
+use common::forge::{Forge, ForgeError, Item, Pull, PullState, Status};
 use common::id::RepoName;
 use futures_util::future::{join, try_join};
 
-use super::{Asked, Engine, Found, Posting, ScanSettings, Subject};
+use super::issue::find;
+use super::{Asked, Engine, Found, Posting, ScanSettings, Subject, merged};
 use crate::handler::{Failure, Handler, Work};
 
 /// Turns events into tasks.
@@ -46,9 +47,19 @@ impl Scanner {
         match event {
             Event::PullRequest(event) => match event.action {
                 Action::Opened | Action::Synchronize | Action::Reopened => pull(&engine, event).await,
-                Action::Other => Ok(Vec::new()),
+                Action::Closed if event.pull_request.merged => {
+                    Ok(vec![merged::found(&engine.settings, event)])
+                }
+                Action::Labeled => pull_as_issue(&engine, event).await,
+                Action::Edited if event.edits_body() => pull_as_issue(&engine, event).await,
+                Action::Closed | Action::Edited | Action::Other => Ok(Vec::new()),
             },
             Event::Status(event) if event.is_direct_trigger() => status(&engine, event).await,
+            Event::Issues(event) => match event.action {
+                Action::Opened | Action::Labeled => issue(&engine, event).await,
+                Action::Edited if event.edits_body() => issue(&engine, event).await,
+                _ => Ok(Vec::new()),
+            },
             Event::Status(_) | Event::Other => Ok(Vec::new()),
         }
     }
@@ -99,6 +110,35 @@ impl Truth {
             PullState::Open => Self::Moved(Box::new(pull)),
         }
     }
+}
+
+/// The check list of a pull may ask for something.
+async fn pull_as_issue(engine: &Engine, event: &PullRequestEvent) -> Result<Vec<Found>, ForgeError> {
+    let (repo, told) = (event.repo(), &event.pull_request);
+    if !engine.settings.issue_items.any_in(repo) {
+        return Ok(Vec::new());
+    }
+    let read = engine.forge.pull(repo, told.number).await?;
+    let pull = if read.is_older_than(told) { told } else { &read };
+    item(engine, repo, &Item::from(pull)).await
+}
+
+/// The check list of an issue may ask for something.
+async fn issue(engine: &Engine, event: &IssuesEvent) -> Result<Vec<Found>, ForgeError> {
+    let (repo, told) = (event.repo(), &event.issue);
+    if !engine.settings.issue_items.any_in(repo) {
+        return Ok(Vec::new());
+    }
+    let read = engine.forge.item(repo, told.number).await?;
+    item(engine, repo, if read.is_older_than(told) { told } else { &read }).await
+}
+
+async fn item(engine: &Engine, repo: &RepoName, item: &Item) -> Result<Vec<Found>, ForgeError> {
+    if item.state == Some(PullState::Closed) {
+        tracing::info!(repo.name = %repo, issue = %item.number, "closed meanwhile");
+        return Ok(Vec::new());
+    }
+    Ok(find(engine, repo, item).await?.into_iter().collect())
 }
 
 /// Somebody asks for a run of one context, of an open pull's head or of any other commit.

@@ -7,7 +7,8 @@ use common::config::{Reader, Table};
 use common::id::{BranchName, Context, RepoName, SecretName};
 use serde_json::{Map, Value};
 
-use super::{AllowList, Project, TestContext, TestMap};
+use super::issue::IssueItems;
+use super::{AllowList, Project, Template, TestContext, TestMap, merged};
 
 /// The scanner's own options.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -35,6 +36,10 @@ pub struct ScanSettings {
     pub secrets: Vec<SecretName>,
     /// What the jobs of a repository may have beside that.
     pub extra_secrets: BTreeMap<RepoName, Vec<SecretName>>,
+    /// What check lists can ask for.
+    pub issue_items: IssueItems,
+    /// What is queued for a merged pull; none: our own kind of task.
+    pub merged_pull_command: Option<Template>,
 }
 
 impl Default for ScanSettings {
@@ -52,6 +57,8 @@ impl Default for ScanSettings {
                 .filter_map(|it| SecretName::new(*it).ok())
                 .collect(),
             extra_secrets: BTreeMap::new(),
+            issue_items: IssueItems::default(),
+            merged_pull_command: None,
         }
     }
 }
@@ -86,6 +93,8 @@ impl ScanArgs {
             bots_repo: table.parse("bots-repo").unwrap_or(default.bots_repo),
             secrets: secret_names(&table, "secrets").unwrap_or(default.secrets),
             extra_secrets: extra_secrets(&table),
+            issue_items: IssueItems::read(&table),
+            merged_pull_command: merged_pull_command(&table),
         };
         table.done();
         settings
@@ -186,6 +195,11 @@ fn allow_list(reader: &Reader, table: &Table<'_>, option: Option<&Path>) -> Allo
             AllowList::default()
         }
     }
+}
+
+fn merged_pull_command(table: &Table<'_>) -> Option<Template> {
+    let key = "merged-pull-command";
+    merged::command(&table.text(key)?).inspect_err(|it| table.problem(key, it.to_string())).ok()
 }
 
 fn secret_names(table: &Table<'_>, key: &str) -> Option<Vec<SecretName>> {

@@ -17,7 +17,33 @@ pub struct TestMap {
     injected: Option<(BranchName, Context)>,
 }
 
+/// A branch of a repository as the map lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'m> {
+    /// The repository.
+    pub project: &'m Project,
+    /// The branch, or `_manual`.
+    pub branch: &'m BranchName,
+    /// In the order of the map.
+    pub contexts: &'m [Context],
+}
+
+impl Listed<'_> {
+    /// Whether these are run only when asked for.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        self.branch.as_str() == MANUAL
+    }
+}
+
 impl TestMap {
+    /// Every branch that the map lists, by repository; without what is injected.
+    pub fn listed(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.projects.iter().flat_map(|(project, branches)| {
+            branches.iter().map(move |(branch, contexts)| Listed { project, branch, contexts })
+        })
+    }
+
     /// Adds contexts to a branch of a repository.
     pub fn insert(
         &mut self,

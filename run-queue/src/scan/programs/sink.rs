@@ -14,8 +14,12 @@ use super::Failure;
 pub(super) enum Sink {
     /// Its job is printed.
     Jobs,
-    /// Its line for people is printed at the end, in an order for people.
-    Lines(Vec<Found>),
+    /// It is printed as it would be queued.
+    Entries,
+    /// Its line for people is printed.
+    Lines,
+    /// Its line for people is printed at the end, in descending order.
+    Descending(Vec<Found>),
     /// It is queued.
     Queue(Box<(Session, Publisher)>),
 }
@@ -32,10 +36,16 @@ impl Sink {
     /// Takes what was found; what is to be queued is confirmed when this returns.
     pub(super) async fn take(&mut self, found: Vec<Found>) -> Result<(), Failure> {
         match self {
-            Self::Lines(all) => all.extend(found),
+            Self::Descending(all) => all.extend(found),
+            Self::Lines => lines(&found)?,
             Self::Jobs => {
                 for job in found.iter().filter_map(job) {
                     writeln!(io::stdout(), "{}", wire::indented(job))?;
+                }
+            }
+            Self::Entries => {
+                for it in &found {
+                    writeln!(io::stdout(), "{}", wire::body(&it.task))?;
                 }
             }
             Self::Queue(broker) => {
@@ -53,16 +63,17 @@ impl Sink {
     /// Prints what waits for the end, and ends.
     pub(super) async fn end(self) -> Result<(), Failure> {
         match self {
-            Self::Jobs => {}
-            Self::Lines(all) => {
-                for it in descending(&all) {
-                    writeln!(io::stdout(), "{}", it.task.human.as_deref().unwrap_or_default())?;
-                }
-            }
+            Self::Jobs | Self::Entries | Self::Lines => {}
+            Self::Descending(all) => lines(descending(&all))?,
             Self::Queue(broker) => broker.0.close().await,
         }
         Ok(())
     }
+}
+
+fn lines<'a>(found: impl IntoIterator<Item = &'a Found>) -> io::Result<()> {
+    let mut out = io::stdout();
+    found.into_iter().try_for_each(|it| writeln!(out, "{}", it.task.human.as_deref().unwrap_or_default()))
 }
 
 fn job(found: &Found) -> Option<&Job> {

@@ -58,7 +58,7 @@ impl TestsScan {
             _ => self.common.repo(&engine.forge)?,
         };
         let mut sink = match &broker {
-            _ if self.output.human_readable => Sink::Lines(Vec::new()),
+            _ if self.output.human_readable => Sink::Descending(Vec::new()),
             None => Sink::Jobs,
             Some(broker) => Sink::queue(broker, "tests-scan").await?,
         };
