@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::observe::{Message, Observed, Write};
-use super::{Decision, Program, reasons};
+use super::{Decision, reasons};
 
 /// What two programs differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,12 +60,11 @@ pub fn differences(decision: &Decision, ours: &Observed) -> Vec<Difference> {
     }
     let excused = reasons::excused(situation);
     let (old, ours) = (&excused.without(&decision.old, situation), &excused.without(ours, situation));
-    let unordered = situation.program == Program::TestsTrigger;
     let mut found = vec![
         lists(Aspect::Exit, vec![old.exit.to_string()], vec![ours.exit.to_string()]),
         lists(Aspect::Out, texts(&old.out), texts(&ours.out)),
-        lists(Aspect::Reads, old.reads.iter().cloned().collect(), ours.reads.iter().cloned().collect()),
-        lists(Aspect::Writes, writes(old, unordered), writes(ours, unordered)),
+        lists(Aspect::Reads, reads(old), reads(ours)),
+        lists(Aspect::Writes, writes(old), writes(ours)),
         lists(Aspect::Messages, messages(old), messages(ours)),
     ];
     found.push(said(old, ours));
@@ -99,13 +98,17 @@ fn texts(all: &[impl Serialize]) -> Vec<String> {
     all.iter().map(|it| serde_json::to_string(it).unwrap_or_default()).collect()
 }
 
-/// The old `tests-trigger` keeps contexts in a set, which has no order.
-fn writes(observed: &Observed, unordered: bool) -> Vec<String> {
+/// There are two ways to ask for the tip of a branch; the head of a pull is in its event already.
+fn reads(observed: &Observed) -> Vec<String> {
+    let needed = observed.reads.iter().filter(|it| !it.contains("/git/ref/pull/"));
+    needed.map(|it| it.replace("/git/ref/heads/", "/branches/")).collect()
+}
+
+/// Without their order: ours are posted side by side, and the old `tests-trigger` keeps contexts in a set.
+fn writes(observed: &Observed) -> Vec<String> {
     let show = |Write { request, body, status }: &Write| format!("{request} {body}: {status}");
     let mut all: Vec<_> = observed.writes.iter().map(show).collect();
-    if unordered {
-        all.sort();
-    }
+    all.sort();
     all
 }
 
@@ -117,9 +120,10 @@ fn messages(observed: &Observed) -> Vec<String> {
     all.into_iter().map(show).collect()
 }
 
-/// Ours may say more; what is said about wrong usage is everybody's own business.
+/// Ours may say more. What is said about wrong usage is everybody's own business; so is what the forge says of a status that it
+/// refuses, which ours has in its log.
 fn said(old: &Observed, ours: &Observed) -> Option<Difference> {
-    if old.exit == 2 {
+    if old.exit == 2 || old.writes.iter().any(|it| it.status == 422) {
         return None;
     }
     let missing = |line: &&String| !ours.err.iter().any(|it| it.contains(line.as_str()));

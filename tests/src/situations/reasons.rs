@@ -16,13 +16,15 @@ pub struct Reason {
 }
 
 /// What is known of a context of a commit when a program starts.
+#[derive(Clone, Copy)]
 struct Spot<'a> {
     author: Option<&'a str>,
+    context: Option<&'a str>,
     status: Option<&'a Status>,
 }
 
 /// All of them.
-pub const REASONS: [Reason; 3] = [
+pub const REASONS: [Reason; 4] = [
     Reason {
         why: "old scanners don't know `In progress`, which old runners post: theirs queue a running test again",
         fits: |spot| spot.description().is_some_and(|it| it.starts_with("In progress")),
@@ -37,18 +39,53 @@ pub const REASONS: [Reason; 3] = [
         why: "an empty description is none: some forges say none so, and a stranger's test is not to run for it",
         fits: |spot| spot.description() == Some("") && spot.author.is_some_and(|it| !ALLOWED.contains(&it)),
     },
+    Reason {
+        why: "what breaks the grammar of contexts is left alone: theirs post and queue it, without an image or for a pull -1",
+        fits: |spot| spot.context.is_some_and(|it| NO_CONTEXTS.contains(&it)),
+    },
 ];
 
-/// Reasons that are about a whole situation: why ours need not do what the old program did.
+/// Texts that are no contexts to ours, among those that situations have.
+const NO_CONTEXTS: [&str; 6] =
+    ["@", "@bots#1", "arch@bots#", "arch@bots#x", "arch@bots#-1", "arch@:owner/name"];
+
+/// Reasons that are about a whole situation of `issue-scan`: what one of the texts has.
+const ITEMS: [(&str, fn(&str) -> bool); 4] = [
+    ("`+` begins an item too", |body| body.starts_with("+ [ ]")),
+    ("what is code is no item", |body| ["```", "    *", "\t-"].iter().any(|it| body.starts_with(it))),
+    (
+        "an item without an image, or with a text that is none, is nobody's: theirs make a job of it, quotes and all",
+        |body| {
+            let image = body.trim_end().strip_prefix("* [ ] image-refresh");
+            image
+                .is_some_and(|it| it.is_empty() || it.trim().contains(|it: char| it == ' ' || !it.is_ascii()))
+        },
+    ),
+    ("`redhat` is no internal pattern unless it is configured", |body| body.contains("redhat")),
+];
+
+/// Why ours need not do what the old program did, if there is a reason that is about a whole situation.
 pub fn whole(decision: &Decision) -> Option<&'static str> {
     let Decision { situation, old } = decision;
-    let crash = old.crash.as_deref()?;
-    Some(match situation.program {
-        _ if crash.contains("GitHubError") => {
-            "a refusal by the forge is an error with an exit code of its own"
+    match &old.crash {
+        Some(it) if it.contains("GitHubError") => Some("a refusal by the forge has an exit code of its own"),
+        Some(_) => Some("the old program crashes over a context; ours deals with the others"),
+        None if situation.program == Program::IssueScan => {
+            let texts = texts(situation);
+            ITEMS.iter().find(|(_, fits)| texts.iter().any(|it| fits(it))).map(|(why, _)| *why)
         }
-        _ => "the old program crashes over a context; ours deals with the others",
-    })
+        None => None,
+    }
+}
+
+/// The texts of the issues and pulls that `issue-scan` looks at.
+fn texts(situation: &Situation) -> Vec<String> {
+    let told = situation.arguments.iter().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+    let told = told.flat_map(|event| [event["issue"]["body"].clone(), event["pull_request"]["body"].clone()]);
+    let told = told.filter_map(|it| it.as_str().map(str::to_owned));
+    let repositories = situation.forge.0.values();
+    let pulls = repositories.clone().flat_map(|it| it.pulls.iter().map(|it| it.body.clone()));
+    told.chain(pulls).chain(repositories.flat_map(|it| it.issues.iter().map(|it| it.body.clone()))).collect()
 }
 
 impl Spot<'_> {
@@ -57,33 +94,39 @@ impl Spot<'_> {
     }
 }
 
-/// Commits and contexts, or a whole commit, that are not compared.
+/// What is not compared: contexts of commits. None stands for all of them.
 #[derive(Debug, Default)]
-pub struct Excused(Vec<(String, Option<String>)>);
+pub struct Excused(Vec<(Option<String>, Option<String>)>);
 
 /// What in a situation has a reason to be dealt with otherwise.
 pub fn excused(situation: &Situation) -> Excused {
     let mut excused = Excused::default();
+    let nothing = Spot { author: None, context: None, status: None };
     for repository in situation.forge.0.values() {
         let author =
             |sha: &str| repository.pulls.iter().find(|it| it.head == sha).map(|it| it.author.as_str());
         for status in &repository.statuses {
-            let spot = Spot { author: author(&status.sha), status: Some(status) };
-            if REASONS.iter().any(|it| (it.fits)(&spot)) {
-                excused.0.push((status.sha.clone(), Some(status.context.clone())));
-            }
+            let spot =
+                Spot { author: author(&status.sha), context: Some(&status.context), status: Some(status) };
+            excused.add(spot, Some(&status.sha));
         }
         for Pull { head, author, .. } in &repository.pulls {
-            let spot = Spot { author: Some(author), status: None };
-            if REASONS.iter().any(|it| (it.fits)(&spot)) {
-                excused.0.push((head.clone(), None));
-            }
+            excused.add(Spot { author: Some(author), ..nothing }, Some(head));
         }
+    }
+    for argument in &situation.arguments {
+        excused.add(Spot { context: Some(argument), ..nothing }, None);
     }
     excused
 }
 
 impl Excused {
+    fn add(&mut self, spot: Spot<'_>, sha: Option<&str>) {
+        if REASONS.iter().any(|it| (it.fits)(&spot)) {
+            self.0.push((sha.map(str::to_owned), spot.context.map(str::to_owned)));
+        }
+    }
+
     /// What is left of what a program did.
     #[must_use]
     pub fn without(&self, observed: &Observed, situation: &Situation) -> Observed {
@@ -101,7 +144,9 @@ impl Excused {
     }
 
     fn has(&self, sha: &str, context: &str) -> bool {
-        self.0.iter().any(|(excused, of)| excused == sha && of.as_deref().is_none_or(|it| it == context))
+        let fits =
+            |excused: &Option<String>, it: &str| excused.as_deref().is_none_or(|excused| excused == it);
+        self.0.iter().any(|(of, excused)| fits(of, sha) && fits(excused, context))
     }
 
     fn write(&self, Write { request, body, .. }: &Write) -> bool {
@@ -119,7 +164,8 @@ impl Excused {
         let words: Vec<_> = line.split_whitespace().collect();
         self.0.iter().any(|(sha, context)| {
             let image = context.as_deref().map(|it| it.split('@').next().unwrap_or_default());
-            words.contains(&&sha[..7]) && image.is_none_or(|it| words.contains(&it))
+            sha.as_deref().is_none_or(|it| words.contains(&&it[..7]))
+                && image.is_none_or(|it| words.contains(&it))
         })
     }
 }
