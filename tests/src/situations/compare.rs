@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::observe::{Message, Observed, Write};
-use super::{Decision, reasons};
+use super::{Decision, Program, reasons};
 
 /// What two programs differ in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,7 @@ pub fn differences(decision: &Decision, ours: &Observed) -> Vec<Difference> {
     let mut found = vec![
         lists(Aspect::Exit, vec![old.exit.to_string()], vec![ours.exit.to_string()]),
         lists(Aspect::Out, texts(&old.out), texts(&ours.out)),
-        lists(Aspect::Reads, reads(old), reads(ours)),
+        lists(Aspect::Reads, reads(old, situation.program), reads(ours, situation.program)),
         lists(Aspect::Writes, writes(old), writes(ours)),
         lists(Aspect::Messages, messages(old), messages(ours)),
     ];
@@ -98,9 +98,11 @@ fn texts(all: &[impl Serialize]) -> Vec<String> {
     all.iter().map(|it| serde_json::to_string(it).unwrap_or_default()).collect()
 }
 
-/// There are two ways to ask for the tip of a branch; the head of a pull is in its event already.
-fn reads(observed: &Observed) -> Vec<String> {
-    let needed = observed.reads.iter().filter(|it| !it.contains("/git/ref/pull/"));
+/// There are two ways to ask for the tip of a branch. The head of a pull is in its event already; where there is none, there are two
+/// ways as well.
+fn reads(observed: &Observed, program: Program) -> Vec<String> {
+    let head = |it: &&String| it.contains("/git/ref/pull/") || it.contains("/pulls/");
+    let needed = observed.reads.iter().filter(|it| program != Program::IssueScan || !head(it));
     needed.map(|it| it.replace("/git/ref/heads/", "/branches/")).collect()
 }
 

@@ -23,6 +23,8 @@ struct Spot<'a> {
     status: Option<&'a Status>,
 }
 
+const ANY_CASE: &str = "logins of a forge don't differ in case, so neither do those of the allow list";
+
 /// All of them.
 pub const REASONS: [Reason; 4] = [
     Reason {
@@ -30,7 +32,7 @@ pub const REASONS: [Reason; 4] = [
         fits: |spot| spot.description().is_some_and(|it| it.starts_with("In progress")),
     },
     Reason {
-        why: "logins of a forge don't differ in case, so neither do those of the allow list",
+        why: ANY_CASE,
         fits: |spot| {
             spot.author.is_some_and(|it| !ALLOWED.contains(&it) && ALLOWED.contains(&&*it.to_lowercase()))
         },
@@ -49,8 +51,11 @@ pub const REASONS: [Reason; 4] = [
 const NO_CONTEXTS: [&str; 6] =
     ["@", "@bots#1", "arch@bots#", "arch@bots#x", "arch@bots#-1", "arch@:owner/name"];
 
+/// A reason in words, and what it is about.
+type Whole<T> = (&'static str, fn(&T) -> bool);
+
 /// Reasons that are about a whole situation of `issue-scan`: what one of the texts has.
-const ITEMS: [(&str, fn(&str) -> bool); 4] = [
+const ITEMS: [Whole<str>; 4] = [
     ("`+` begins an item too", |body| body.starts_with("+ [ ]")),
     ("what is code is no item", |body| ["```", "    *", "\t-"].iter().any(|it| body.starts_with(it))),
     (
@@ -64,18 +69,38 @@ const ITEMS: [(&str, fn(&str) -> bool); 4] = [
     ("`redhat` is no internal pattern unless it is configured", |body| body.contains("redhat")),
 ];
 
+/// Reasons that are about a whole situation of `tests-trigger`: what its arguments have.
+const TRIGGERS: [Whole<[String]>; 2] = [
+    (
+        "`--bots-pr` goes before the repository that a context names: behind it, theirs take it for a repository",
+        |all| all.iter().any(|it| it == "--bots-pr") && all.iter().any(|it| it.contains('@')),
+    ),
+    ("an image is what a context names, not that with `-distropkg` behind it", |all| {
+        all.iter().any(|it| it == "image:rhel-8-10")
+    }),
+];
+
 /// Why ours need not do what the old program did, if there is a reason that is about a whole situation.
 pub fn whole(decision: &Decision) -> Option<&'static str> {
     let Decision { situation, old } = decision;
     match &old.crash {
         Some(it) if it.contains("GitHubError") => Some("a refusal by the forge has an exit code of its own"),
         Some(_) => Some("the old program crashes over a context; ours deals with the others"),
-        None if situation.program == Program::IssueScan => {
-            let texts = texts(situation);
-            ITEMS.iter().find(|(_, fits)| texts.iter().any(|it| fits(it))).map(|(why, _)| *why)
-        }
-        None => None,
+        None => match situation.program {
+            Program::TestsScan => None,
+            Program::IssueScan => of_issues(situation),
+            Program::TestsTrigger => {
+                TRIGGERS.iter().find(|(_, fits)| fits(&situation.arguments)).map(|(why, _)| *why)
+            }
+        },
     }
+}
+
+fn of_issues(situation: &Situation) -> Option<&'static str> {
+    let texts = texts(situation);
+    let item = ITEMS.iter().find(|(_, fits)| texts.iter().any(|it| fits(it))).map(|(why, _)| *why);
+    let anywhere = |text: &str| serde_json::to_string(situation).is_ok_and(|it| it.contains(text));
+    item.or_else(|| (anywhere("\"Alice\"") || anywhere("\\\"Alice\\\"")).then_some(ANY_CASE))
 }
 
 /// The texts of the issues and pulls that `issue-scan` looks at.
