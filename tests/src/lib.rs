@@ -12,6 +12,7 @@
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
+//! | [`situations`] | what programs of both generations do in the same situation |
 //! | [`services`] | all of it at once, for a run of many tests |
 //!
 //! `with-services -- COMMAND` starts these once for a whole run of tests; without it every test
@@ -30,3 +31,4 @@ pub mod ports;
 pub mod secrets;
 pub mod services;
 pub mod settings;
+pub mod situations;
