@@ -63,6 +63,7 @@ impl WebhookSettings {
         summary.line("secret-files", count(self.secrets.len(), "secret", "secrets"));
         summary.line("accept-sha1", self.sha1 == Sha1::Accept);
         summary.line("confirm-seconds", self.confirm.as_secs_f64());
+        summary.line("inspect-token", if self.inspect_token.is_some() { "set" } else { "-" });
     }
 }
 

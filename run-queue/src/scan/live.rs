@@ -194,6 +194,9 @@ impl SettingsWatch {
         let repositories = settings.test_map.projects().count();
         let contexts: usize = settings.test_map.listed().map(|it| it.contexts.len()).sum();
         tracing::info!(repositories, contexts, changed, repaired, "the scanner's settings were read again");
+        if self.settings.borrow().sweep != settings.sweep {
+            tracing::warn!("scan.sweep has changed: it counts after a restart");
+        }
         if changed {
             self.settings.send_replace(Arc::new(settings));
         }
