@@ -9,8 +9,10 @@ use common::lifecycle::Exit;
 use common::telemetry::LogArgs;
 use common::{Clock, crypto, hostname};
 use run_queue::App;
-use run_queue::execute::{ContainerSettings, ExecuteArgs, Executor, SecretSettings};
-use run_queue::scan::{ScanArgs, Scanner};
+use run_queue::execute::{
+    ContainerSettings, ExecuteArgs, Executor, Running, SecretSettings, StatisticsSettings,
+};
+use run_queue::scan::{ScanArgs, Scanner, Sweeper};
 use run_queue::settings::WorkerArgs;
 
 /// A worker: turns events into tasks (`scan`) and performs tasks (`execute`); without a subcommand, both
@@ -41,6 +43,8 @@ struct Cli {
 enum RoleName {
     /// Turn events into tasks
     Scan,
+    /// Look once at all configured repositories as if their events had come; exit code 1 when another process is at it
+    Sweep,
     /// Perform tasks
     Execute(ExecuteArgs),
 }
@@ -56,7 +60,8 @@ async fn main() -> ExitCode {
             Exit::Usage
         }
         Ok(_) if cli.config.check_config => Exit::Done,
-        Ok(app) if cli.once => app.once().await,
+        Ok(app) if matches!(cli.role, Some(RoleName::Sweep)) => app.sweep().await,
+        Ok(app) if cli.once => Box::pin(app.once()).await,
         Ok(app) => app.run().await,
     };
     exit.code()
@@ -71,24 +76,40 @@ fn configure(cli: &Cli) -> Result<App, ConfigError> {
     let worker = cli.worker.read(&reader);
     let (scans, executes) = match &cli.role {
         None => (true, Some(ExecuteArgs::default())),
-        Some(RoleName::Scan) => (true, None),
+        Some(RoleName::Scan | RoleName::Sweep) => (true, None),
         Some(RoleName::Execute(arguments)) => (false, Some(arguments.clone())),
     };
     let settings = executes.clone().unwrap_or_default().read(&reader, &names);
     let scan = cli.scan.read(&reader);
     let container = ContainerSettings::read(&reader);
     let secrets = SecretSettings::read(&reader);
+    let statistics = StatisticsSettings::read(&reader);
     let (Some(broker), Some(forges), Some(logs)) = (broker, Forges::read(&reader), logs(&reader)) else {
         return Err(reader.into_problems());
     };
+    let sweep = scan.sweep.clone();
     let scanner = Scanner { settings: Arc::new(scan), forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
-    let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname() };
+    let (host, running) = (hostname(), Running::default());
+    let executor = Executor {
+        container,
+        secrets,
+        forges: forges.clone(),
+        statistics,
+        logs,
+        poll,
+        longest,
+        host,
+        running,
+    };
+    let sweeper = Sweeper { scanner: scanner.clone(), settings: sweep, broker: broker.clone() };
     reader.finish(App {
         broker,
+        forges,
         worker,
         settings,
         scanner: scans.then_some(scanner),
+        sweeper: scans.then_some(sweeper),
         executor: executes.map(|_| executor),
     })
 }

@@ -198,6 +198,13 @@ impl<'r> Table<'r> {
         self.get(name, &expected, |it| it.as_u64().filter(|it| (least..=most).contains(it)))
     }
 
+    /// A number, with fractions, within bounds, both included.
+    #[must_use]
+    pub fn decimal(&self, name: &str, least: f64, most: f64) -> Option<f64> {
+        let expected = format!("a number from {least} to {most}");
+        self.get(name, &expected, |it| it.as_f64().filter(|it| (least..=most).contains(it)))
+    }
+
     /// A duration in seconds, with fractions, within bounds.
     #[must_use]
     pub fn seconds(&self, name: &str, least: f64, most: f64) -> Option<Duration> {

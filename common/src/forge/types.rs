@@ -1,5 +1,6 @@
 //! What forges say, as far as we want to know (GitHub's REST API, version 2022-11-28; Forgejo and Gitea say the same).
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::item::is_older;
@@ -42,6 +43,16 @@ pub struct Status {
     pub description: Option<String>,
     /// The log.
     pub target_url: Option<String>,
+    /// When it was posted, as the forge writes it; see [`Status::posted_at`].
+    pub updated_at: Option<String>,
+}
+
+impl Status {
+    /// When it was posted; none where the forge does not say so.
+    #[must_use]
+    pub fn posted_at(&self) -> Option<Timestamp> {
+        self.updated_at.as_ref()?.parse().ok()
+    }
 }
 
 /// A commit status to post.

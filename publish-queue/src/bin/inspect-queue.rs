@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::broker::Broker;
+use common::broker::listing::Show;
 use common::queue::Queue;
-use publish_queue::entry::Show;
 use publish_queue::failure::{EXIT_CODES, Failure, end};
 use publish_queue::inspect::{PROGRAM, inspect};
 use publish_queue::options::{self, Options};

@@ -117,7 +117,8 @@ fn contexts(
         if asked.is_empty() {
             listed.into_iter().for_each(add);
         } else {
-            let plain = asked.iter().filter_map(|it| it.as_str().split('@').next());
+            let asked = asked.iter().filter_map(|it| it.as_str().parse::<TestContext>().ok());
+            let plain = asked.map(|it| it.image_scenario);
             plain.filter_map(|it| listed.iter().copied().find(|listed| listed.as_str() == it)).for_each(add);
         }
     }
@@ -205,6 +206,7 @@ mod tests {
             state,
             description: description.map(str::to_owned),
             target_url: None,
+            updated_at: None,
         }
     }
 

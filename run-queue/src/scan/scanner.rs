@@ -14,7 +14,7 @@ use super::{Asked, Engine, Found, Posting, ScanSettings, Subject, merged};
 use crate::handler::{Failure, Handler, Work};
 
 /// Turns events into tasks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scanner {
     /// What there is to test, and for whom.
     pub settings: Arc<ScanSettings>,

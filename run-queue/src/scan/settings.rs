@@ -8,7 +8,7 @@ use common::id::{BranchName, Context, RepoName, SecretName};
 use serde_json::{Map, Value};
 
 use super::issue::IssueItems;
-use super::{AllowList, Project, Template, TestContext, TestMap, merged};
+use super::{AllowList, Project, SweepSettings, Template, TestContext, TestMap, merged};
 
 /// The scanner's own options.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -22,7 +22,7 @@ pub struct ScanArgs {
 }
 
 /// What there is to test, and for whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScanSettings {
     /// Which contexts a branch is tested with.
     pub test_map: TestMap,
@@ -40,6 +40,8 @@ pub struct ScanSettings {
     pub issue_items: IssueItems,
     /// What is queued for a merged pull; none: our own kind of task.
     pub merged_pull_command: Option<Template>,
+    /// When everything is looked at.
+    pub sweep: SweepSettings,
 }
 
 impl Default for ScanSettings {
@@ -59,6 +61,7 @@ impl Default for ScanSettings {
             extra_secrets: BTreeMap::new(),
             issue_items: IssueItems::default(),
             merged_pull_command: None,
+            sweep: SweepSettings::default(),
         }
     }
 }
@@ -95,6 +98,7 @@ impl ScanArgs {
             extra_secrets: extra_secrets(&table),
             issue_items: IssueItems::read(&table),
             merged_pull_command: merged_pull_command(&table),
+            sweep: SweepSettings::read(table.table("sweep")),
         };
         table.done();
         settings

@@ -70,6 +70,12 @@ impl TestMap {
         self.injected.is_some() || self.projects.contains_key(&Project::from(repo.clone()))
     }
 
+    /// The repositories of the default forge: those whose pulls are tested.
+    #[must_use]
+    pub fn repos(&self) -> Vec<RepoName> {
+        self.projects.keys().filter(|it| it.forge.is_none()).map(|it| it.repo.clone()).collect()
+    }
+
     /// What a branch is tested with, in the order of the map.
     pub fn contexts(&self, repo: &RepoName, branch: &BranchName) -> impl Iterator<Item = &Context> {
         let listed = self.projects.get(&Project::from(repo.clone())).and_then(|it| it.get(branch));

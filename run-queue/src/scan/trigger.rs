@@ -112,6 +112,7 @@ mod tests {
                 state,
                 description: text.map(str::to_owned),
                 target_url: Some("http://log".to_owned()),
+                updated_at: None,
             };
             match trigger(Some(&status), may) {
                 Triggering::Post { target_url } => {

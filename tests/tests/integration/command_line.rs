@@ -34,6 +34,9 @@ async fn every_program_explains_itself() -> Result<()> {
         ("publish-queue", "--queue"),
         ("inspect-queue", "--human"),
         ("credentials", "fleet"),
+        ("tests-scan", "--pull-data"),
+        ("issue-scan", "--issues-data"),
+        ("tests-trigger", "--requeue"),
     ] {
         let said = run(program, &["--help"], folder.path()).await?;
         assert_eq!(said.code, Some(0), "{program}");

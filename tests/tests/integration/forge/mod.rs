@@ -66,6 +66,7 @@ fn settings(url: &str, token: Option<&str>) -> Result<ForgeSettings> {
         token: token.map(Into::into),
         writes: Writes::Post,
         ca: None,
+        cache_dir: None,
     })
 }
 
