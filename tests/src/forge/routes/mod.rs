@@ -38,6 +38,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, call: &Call) -> Option<Reply> {
         ("GET", ["git", "ref" | "refs", "heads", branch @ ..]) => {
             within(&|site| Ok(tip(site, branch, Shape::Reference)))
         }
+        ("GET", ["git", "ref", "pull", number, "head"]) => within(&|site| Ok(pulls::head(site, number))),
         ("GET", ["commits", reference, "status"]) => {
             within(&|site| statuses::combined(site, reference, call))
         }

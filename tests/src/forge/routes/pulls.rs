@@ -24,6 +24,15 @@ pub(super) fn one(site: Site<'_>, number: &str) -> Result<Reply> {
     pull.map_or_else(|| Ok(not_found()), |it| Ok(Reply::json(200, &site.pull(it)?)))
 }
 
+/// `GET repos/O/R/git/ref/pull/N/head`
+pub(super) fn head(site: Site<'_>, number: &str) -> Reply {
+    let number = number.parse().ok().and_then(PullNumber::new);
+    number.and_then(|it| site.repo.pulls.get(&it)).map_or_else(not_found, |pull| {
+        let name = format!("refs/pull/{}/head", pull.number);
+        Reply::json(200, &json!({"ref": name, "object": {"type": "commit", "sha": pull.head}}))
+    })
+}
+
 /// Whether something open or closed is what `state=` asks for.
 pub(super) fn is(wanted: &str, state: PullState) -> bool {
     wanted == "all" || json!(state) == wanted
