@@ -10,6 +10,7 @@
 //! | [`git`] | repositories served over `git://` |
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
+//! | [`openapi`] | what GitHub says of its API |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
 //! | [`situations`] | what programs of both generations do in the same situation |
@@ -27,6 +28,7 @@ pub mod group;
 pub mod image;
 pub mod leftovers;
 pub mod local;
+pub mod openapi;
 pub mod ports;
 pub mod secrets;
 pub mod services;

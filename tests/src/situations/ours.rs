@@ -16,6 +16,7 @@ use super::{AMQP, Situation, generate};
 use crate::broker::{Broker, Identity, VirtualHost};
 use crate::fleet::{DEADLINE, binary};
 use crate::forge::{Access, FakeForge};
+use crate::openapi::Description;
 use crate::secrets;
 
 /// The internal queue's name in deployments that exist.
@@ -120,6 +121,7 @@ pub struct OurPrograms {
     _connection: lapin::Connection,
     channel: lapin::Channel,
     config: TempDir,
+    description: Description,
 }
 
 impl OurPrograms {
@@ -147,10 +149,17 @@ impl OurPrograms {
             let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
             channel.queue_declare(queue.into(), durable, arguments).await?;
         }
-        Ok(Self { broker, _vhost: vhost, _connection: connection, channel, config })
+        Ok(Self {
+            broker,
+            _vhost: vhost,
+            _connection: connection,
+            channel,
+            config,
+            description: Description::load()?,
+        })
     }
 
-    /// Plays a situation.
+    /// Plays a situation. What it asks of the forge, and what the stand-in answers, has to be as the published description says.
     pub async fn play(&self, situation: &Situation) -> Result<Observed> {
         let stage = Stage::set(situation).await?;
         let arguments = situation.arguments.iter().map(|it| it.replace(AMQP, self.broker.address()));
@@ -173,7 +182,10 @@ impl OurPrograms {
             messages: self.take_messages(situation).await?,
             ..Observed::default()
         };
-        let observed = observed.with_exchanges(stage.tap.exchanges());
+        let exchanges = stage.tap.exchanges();
+        let complaints: Vec<_> = exchanges.iter().flat_map(|it| self.description.complaints(it)).collect();
+        ensure!(complaints.is_empty(), "not as the API is described:\n{}", complaints.join("\n"));
+        let observed = observed.with_exchanges(exchanges);
         stage.strike().await?;
         Ok(observed)
     }

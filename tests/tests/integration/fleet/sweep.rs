@@ -67,7 +67,7 @@ async fn lose_everything(fleet: &Fleet) -> Result<Vec<Bytes>> {
 }
 
 fn is_about(body: &[u8], pull: &Pull) -> bool {
-    String::from_utf8_lossy(body).contains(&format!("\"sha\":\"{}\"", pull.sha))
+    String::from_utf8_lossy(body).contains(pull.sha.as_str())
 }
 
 /// A status as a worker posts it.
