@@ -5,6 +5,7 @@
 //! [`heal`] decides, [`Pass`] does.
 
 mod heal;
+mod items;
 mod metrics;
 mod missed;
 mod pass;

@@ -12,13 +12,14 @@ use common::task::WorkKey;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::Swept;
-use super::heal::heal;
+use super::heal::{Healing, heal};
+use super::items::unbegun;
 use super::metrics::{SweepMetrics, Why};
 use super::waiting::Waiting;
 use crate::scan::{Asked, Decision, Engine, Found, Posting, Subject};
 
 /// How many commits are looked at side by side; how many requests that makes is up to the forge's client.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// What a pass needs.
 pub(super) struct Pass<'a> {
@@ -40,9 +41,23 @@ struct Doubtful {
     decisions: Vec<(Context, Decision)>,
 }
 
+/// What may be lost.
+#[derive(Clone, Debug, Default)]
+struct Suspects {
+    commits: Vec<Doubtful>,
+    /// What check lists ask for.
+    items: Vec<Found>,
+}
+
+impl Suspects {
+    fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.commits.iter().all(|it| it.decisions.is_empty())
+    }
+}
+
 /// What came of a pass so far.
 #[derive(Debug, Default)]
-struct Tally {
+pub(super) struct Tally {
     commits: AtomicU32,
     missed: AtomicU32,
     lost: AtomicU32,
@@ -58,9 +73,10 @@ impl Pass<'_> {
         let pulls = stream::iter(repos).map(|it| self.pulls(it, &tally)).buffer_unordered(AT_ONCE);
         let pulls = pulls.flat_map(stream::iter);
         let looked = pulls.map(async |(repo, subject)| self.first_look(repo, subject, &tally).await);
-        let doubtful: Vec<Doubtful> =
+        let commits =
             looked.buffer_unordered(AT_ONCE).try_filter_map(async |it| Ok(it)).try_collect().await?;
-        self.look_again(doubtful, &tally).await?;
+        let items = unbegun(&self.engine, &tally).await;
+        self.look_again(Suspects { commits, items }, &tally).await?;
         Ok(tally.told())
     }
 
@@ -96,18 +112,22 @@ impl Pass<'_> {
 
     /// A worker that has just taken a message says so in the status before the second look, and so does a scanner that has just
     /// posted a status put its message where the second look sees it.
-    async fn look_again(&self, doubtful: Vec<Doubtful>, tally: &Tally) -> Result<(), BrokerError> {
-        let doubtful = self.without_waiting(doubtful).await?;
-        if doubtful.is_empty() {
+    async fn look_again(&self, suspects: Suspects, tally: &Tally) -> Result<(), BrokerError> {
+        let suspects = self.without_waiting(suspects).await?;
+        if suspects.is_empty() {
             return Ok(());
         }
-        tracing::info!(commits = doubtful.len(), "work is in no queue; it is looked at again");
+        let (commits, items) = (suspects.commits.len(), suspects.items.len());
+        tracing::info!(commits, items, "work is in no queue; it is looked at again");
         tokio::time::sleep(self.second_look).await;
-        let looked = stream::iter(doubtful).map(|it| self.still_doubtful(it, tally));
-        let doubtful = looked.buffer_unordered(AT_ONCE).collect().await;
-        let lost = stream::iter(self.without_waiting(doubtful).await?);
-        let queued =
-            lost.map(async |it| self.carry_out(&it.repo, &it.subject, &it.decisions, Why::Lost, tally).await);
+        let looked = stream::iter(suspects.commits).map(|it| self.still_doubtful(it, tally));
+        let commits = looked.buffer_unordered(AT_ONCE).collect().await;
+        let now = unbegun(&self.engine, tally).await;
+        let items = suspects.items.into_iter().filter(|it| now.iter().any(|now| now.key == it.key));
+        let lost = self.without_waiting(Suspects { commits, items: items.collect() }).await?;
+        self.publish(&lost.items, Why::Missed, tally).await?;
+        let queued = stream::iter(lost.commits)
+            .map(async |it| self.carry_out(&it.repo, &it.subject, &it.decisions, Why::Lost, tally).await);
         queued.buffer_unordered(AT_ONCE).try_collect().await
     }
 
@@ -124,28 +144,28 @@ impl Pass<'_> {
         Doubtful { decisions: both.collect(), repo, subject }
     }
 
-    async fn look(&self, repo: &RepoName, subject: &Subject) -> Result<super::heal::Healing, ForgeError> {
+    async fn look(&self, repo: &RepoName, subject: &Subject) -> Result<Healing, ForgeError> {
         let statuses = self.engine.forge.statuses(repo, &subject.sha).await?;
         let decisions = self.engine.decide(repo, subject, &statuses, &Asked::Nothing);
         Ok(heal(decisions, &statuses, self.engine.clock.now()))
     }
 
     /// Those that no queue holds.
-    async fn without_waiting(&self, doubtful: Vec<Doubtful>) -> Result<Vec<Doubtful>, BrokerError> {
-        if doubtful.iter().all(|it| it.decisions.is_empty()) {
-            return Ok(Vec::new());
+    async fn without_waiting(&self, suspects: Suspects) -> Result<Suspects, BrokerError> {
+        if suspects.is_empty() {
+            return Ok(Suspects::default());
         }
+        let Suspects { mut commits, mut items } = suspects;
         let forge = self.engine.forge.name();
         let waiting = Waiting::read(self.session, self.queues, forge).await?;
-        let is_held = |of: &Doubtful, context: &Context| {
-            waiting.holds(&WorkKey::new(forge.clone(), &of.repo, of.subject.sha.clone(), context.clone()))
-        };
-        let without = doubtful.into_iter().map(|mut it| {
-            let decisions = std::mem::take(&mut it.decisions);
-            it.decisions = decisions.into_iter().filter(|(context, _)| !is_held(&it, context)).collect();
-            it
-        });
-        Ok(without.filter(|it| !it.decisions.is_empty()).collect())
+        for Doubtful { repo, subject, decisions } in &mut commits {
+            let key =
+                |context: &Context| WorkKey::new(forge.clone(), repo, subject.sha.clone(), context.clone());
+            decisions.retain(|(context, _)| !waiting.holds(&key(context)));
+        }
+        commits.retain(|it| !it.decisions.is_empty());
+        items.retain(|it| !it.key.as_ref().is_some_and(|key| waiting.holds(key)));
+        Ok(Suspects { commits, items })
     }
 
     async fn carry_out(
@@ -186,7 +206,7 @@ impl Tally {
     }
 
     /// What could not be looked at is looked at by the next sweep.
-    fn trouble(&self, repo: &RepoName, error: &ForgeError) {
+    pub(super) fn trouble(&self, repo: &RepoName, error: &ForgeError) {
         tracing::warn!(repo.name = %repo, error = %Chain(error), "could not be swept");
         self.trouble.store(true, Ordering::Relaxed);
     }

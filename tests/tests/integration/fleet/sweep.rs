@@ -186,3 +186,21 @@ async fn an_event_that_the_forge_could_not_deliver_is_asked_for_again() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_check_list_whose_event_was_lost_is_found_once() {
+    let scan = "allow-list = [\"alice\"]\n[scan.test-map.\"octo/bots\"]\nmain = []\n".to_owned();
+    run_test_with(Setup { scan, ..nobody_works() }, async |fleet: &mut Fleet| {
+        let repo = fleet.create_repo("octo/bots", &change()).await?;
+        let number = fleet.forge.next_number(&repo)?;
+        fleet.forge.open_issue(&repo, "Refresh", "- [ ] image-refresh debian\n", "alice")?;
+        fleet.forge.label_issue(&repo, number, "bot")?;
+        sweep_once(fleet).await?;
+        sweep_once(fleet).await?;
+        let contexts: Vec<_> =
+            waiting(fleet, Queue::Public).await?.iter().map(|it| it.context().to_string()).collect();
+        assert_eq!(contexts, ["image-refresh/debian"]);
+        lose_everything(fleet).await.map(drop)
+    })
+    .await;
+}
