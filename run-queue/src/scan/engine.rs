@@ -11,6 +11,7 @@ use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::decide::MANUAL;
+use super::job::brings_bots;
 use super::{
     Asked, BotsPull, Decision, Found, JobContext, Posting, ScanSettings, Skipped, Subject, TestContext,
     decide, job_task,
@@ -123,13 +124,10 @@ impl Engine {
         repo: &RepoName,
         decisions: &[(Context, Decision)],
     ) -> Result<BTreeMap<PullNumber, BotsPull>, ForgeError> {
-        // There the commit itself is what brings the bots.
-        if *repo == self.settings.bots_repo {
-            return Ok(BTreeMap::new());
-        }
         let wanted = decisions.iter().filter(|(_, it)| matches!(it, Decision::Run | Decision::PostAndRun));
-        let named = wanted.filter_map(|(context, _)| context.as_str().parse::<TestContext>().ok()?.bots);
-        let named: BTreeSet<PullNumber> = named.collect();
+        let parsed = wanted.filter_map(|(context, _)| context.as_str().parse::<TestContext>().ok());
+        let named: BTreeSet<PullNumber> =
+            parsed.filter(|it| !brings_bots(&self.settings, repo, it)).filter_map(|it| it.bots).collect();
         let reads = named.into_iter().map(|it| self.bots_pull(it));
         stream::iter(reads).buffer_unordered(POSTS_AT_ONCE).try_collect().await
     }

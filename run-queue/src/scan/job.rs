@@ -86,14 +86,8 @@ fn slug(cx: &JobContext<'_>) -> Result<Slug, InvalidId> {
     Slug::new(format!("pull-{}-{}-{time}-{context}", number(cx), cx.subject.sha.short(8)))
 }
 
-/// The repository that is tested instead of the one that the status is on. One that names itself is no other.
-fn other<'a>(cx: &JobContext<'a>) -> Option<&'a OtherRepo> {
-    let named = cx.parsed.other.as_ref();
-    named.filter(|it| it.project.forge.is_some() || it.project.repo != *cx.repo)
-}
-
 fn command_subject(cx: &JobContext<'_>) -> Option<TaskSubject> {
-    let other = other(cx)?;
+    let other = cx.parsed.other.as_ref()?;
     Some(TaskSubject {
         forge: other.project.forge.clone(),
         repo: other.project.repo.clone(),
@@ -112,17 +106,20 @@ fn tested_branch(cx: &JobContext<'_>) -> Option<BranchName> {
     }
 }
 
-/// The bots that the test uses. Tests of the bots repository itself bring their own.
-fn bots_ref(cx: &JobContext<'_>) -> Option<String> {
-    if *cx.repo == cx.settings.bots_repo {
-        return other(cx).map(|_| cx.subject.sha.to_string());
-    }
-    Some(match &cx.bots {
+/// Whether a test of the bots repository tests another one: then the commit under test is what brings the bots.
+pub(super) fn brings_bots(settings: &ScanSettings, repo: &RepoName, context: &TestContext) -> bool {
+    let is_another = |it: &OtherRepo| it.project.forge.is_some() || it.project.repo != *repo;
+    *repo == settings.bots_repo && context.other.as_ref().is_some_and(is_another)
+}
+
+fn bots_ref(cx: &JobContext<'_>) -> String {
+    match &cx.bots {
+        _ if brings_bots(cx.settings, cx.repo, cx.parsed) => cx.subject.sha.to_string(),
         BotsPull::Head(head) => head.to_string(),
         // No commit and no branch, to the letter as in existing deployments.
         BotsPull::Missing => "xxx".to_owned(),
         BotsPull::NotNamed => "main".to_owned(),
-    })
+    }
 }
 
 fn env(cx: &JobContext<'_>) -> BTreeMap<EnvName, EnvValue> {
@@ -130,7 +127,7 @@ fn env(cx: &JobContext<'_>) -> BTreeMap<EnvName, EnvValue> {
         ("TEST_OS", Some(cx.parsed.image.clone())),
         ("TEST_SCENARIO", cx.parsed.scenario.clone()),
         ("TEST_REVISION", Some(cx.subject.sha.to_string())),
-        ("COCKPIT_BOTS_REF", bots_ref(cx)),
+        ("COCKPIT_BOTS_REF", Some(bots_ref(cx))),
         ("BASE_BRANCH", tested_branch(cx).map(String::from)),
         ("TEST_PULL", cx.subject.number.map(|it| it.to_string())),
     ];
@@ -145,9 +142,9 @@ fn human(cx: &JobContext<'_>) -> String {
     let pull = format!("pull-{}", number(cx));
     let image = &cx.parsed.image_scenario;
     let project = cx.parsed.other.as_ref().map_or(cx.repo, |it| &it.project.repo);
-    let bots = bots_ref(cx).map(|it| format!(" [bots@{it}]")).unwrap_or_default();
+    let bots = bots_ref(cx);
     let branch = tested_branch(cx).map(|it| format!("   {{{it}}}")).unwrap_or_default();
-    format!("{pull:11} {image:25} {:10}   ({project}){bots}{branch}", cx.subject.sha.short(7))
+    format!("{pull:11} {image:25} {:10}   ({project}) [bots@{bots}]{branch}", cx.subject.sha.short(7))
 }
 
 #[cfg(test)]
@@ -226,17 +223,27 @@ mod tests {
     }
 
     #[test]
-    fn the_bots_repository_tests_itself_without_other_bots() {
-        let (task, ..) = task("cockpit-project/bots", &subject(3), "fedora@bots#7", BotsPull::NotNamed);
-        assert_eq!(env_of(&task, "COCKPIT_BOTS_REF"), None);
-        assert!(task.human.unwrap().ends_with("abcdef       (cockpit-project/bots)   {main}"));
+    fn the_bots_repository_brings_bots_to_others_only() {
+        let head = BotsPull::Head("0123456789".parse().unwrap());
+        for (context, bots, reference) in [
+            ("fedora", BotsPull::NotNamed, "main"),
+            ("fedora@bots#7", head.clone(), "0123456789"),
+            ("fedora@bots#7@o/r", head, "abcdef"),
+            ("fedora@o/r", BotsPull::NotNamed, "abcdef"),
+            ("fedora@cockpit-project/bots", BotsPull::NotNamed, "main"),
+            ("fedora@gitea:cockpit-project/bots", BotsPull::NotNamed, "abcdef"),
+        ] {
+            let (task, ..) = task("cockpit-project/bots", &subject(3), context, bots);
+            assert_eq!(env_of(&task, "COCKPIT_BOTS_REF").unwrap(), reference, "{context}");
+        }
     }
 
     #[test]
-    fn a_context_that_names_its_own_repository_is_tested_there() {
+    fn a_context_that_names_its_own_repository_is_tested_as_it_is_there() {
         let (task, ..) = task("o/r", &subject(1), "fedora@o/r/stable", BotsPull::NotNamed);
         let Kind::Job(job) = &task.kind else { panic!("{task:?}") };
-        assert_eq!(job.command_subject, None);
+        let subject = serde_json::to_value(&job.command_subject).unwrap();
+        assert_eq!(subject, serde_json::json!({"forge": "", "repo": "o/r", "branch": "stable"}));
         assert_eq!(env_of(&task, "BASE_BRANCH").unwrap(), "stable");
     }
 
