@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use common::Clock;
 use common::broker::Broker;
-use common::config::{BrokerArgs, ConfigArgs, Environment, Forges, Reader, Source};
+use common::config::{BrokerArgs, ConfigArgs, Environment, Forges, Reader, Source, Summary};
 use common::forge::Forge;
 use common::id::RepoName;
 use common::telemetry::LogArgs;
@@ -71,6 +71,11 @@ impl Common {
         let forge = forges.default_forge().clone();
         let engine = Engine { settings: Arc::new(settings), forge, clock };
         let configured = reader.finish(Configured { engine, broker })?;
+        if self.config.check_config {
+            let mut summary = Summary::default();
+            configured.engine.settings.summarize(&mut summary);
+            summary.print();
+        }
         Ok((!self.config.check_config).then_some(configured))
     }
 

@@ -20,6 +20,9 @@ impl ScanSettings {
         for (repo, secrets) in &self.extra_secrets {
             summary.part(repo.as_str(), listed(secrets));
         }
+        summary.line("issue-items", listed(self.issue_items.iter().map(|it| &it.name)));
+        let merged = self.merged_pull_command.as_ref().map_or("our own kind of task", |_| "a command");
+        summary.line("merged-pull-command", merged);
         self.summarize_sweep(summary);
     }
 
