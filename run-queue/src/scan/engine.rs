@@ -167,15 +167,11 @@ impl Engine {
     }
 }
 
-/// What is done is worth a line; what is left as it is only where somebody looks for it.
 fn log(repo: &RepoName, sha: &CommitSha, context: &Context, decision: Decision) {
-    match decision {
-        Decision::Skip(Skipped::NoContext) => {
-            tracing::warn!(repo.name = %repo, %context, %sha, "is no context of tests: expected IMAGE[/SCENARIO][@bots#PULL][@[FORGE:]OWNER/REPO[/BRANCH]]");
-        }
-        Decision::Skip(reason) => tracing::debug!(repo.name = %repo, %context, %sha, ?reason, "skipped"),
-        Decision::AskFirst | Decision::PostAndRun | Decision::Run => {
-            tracing::info!(repo.name = %repo, %context, %sha, ?decision, "scanned");
-        }
+    if decision == Decision::Skip(Skipped::NoContext) {
+        let expected = "IMAGE[/SCENARIO][@bots#PULL][@[FORGE:]OWNER/REPO[/BRANCH]]";
+        tracing::warn!(repo.name = %repo, %context, %sha, expected, "is no context of tests");
+    } else {
+        tracing::info!(repo.name = %repo, %context, %sha, ?decision, "scanned");
     }
 }

@@ -16,7 +16,7 @@ const PULLS_AT_ONCE: usize = 8;
 /// Looks at the pull requests of a repository, and at their statuses, for tests that are to be run.
 ///
 /// Contexts that are to be tested are posted as pending; without --amqp as `Not yet tested (direct trigger)`, so that the event of
-/// that status makes a scanner queue them, and the jobs are only printed.
+/// that status makes a scanner queue them, and the jobs are only printed. With -v nothing is queued, even with --amqp.
 #[derive(Debug, clap::Parser)]
 #[command(name = "tests-scan", version, after_help = super::EXIT_CODES)]
 pub struct TestsScan {

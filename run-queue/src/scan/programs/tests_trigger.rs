@@ -36,7 +36,7 @@ pub struct TestsTrigger {
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// The number of the pull request, or `-` for the commit that the current git branch tracks
-    #[arg(value_name = "PULL|-", allow_hyphen_values = true, required_unless_present = "check_config")]
+    #[arg(value_name = "PULL|-", required_unless_present = "check_config")]
     target: Option<String>,
     /// What to trigger; `image:NAME` for every context of any repository that tests this image
     context: Vec<Context>,
