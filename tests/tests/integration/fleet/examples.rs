@@ -10,7 +10,7 @@ use lapin::options::BasicPublishOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tests::fleet::{Fleet, Setup, run_test_with};
-use tests::forge::Delivery;
+use tests::forge::{Delivery, NewPull};
 use tests::settings;
 
 /// All examples of a kind of event.
@@ -41,7 +41,7 @@ fn setup() -> Setup {
     Setup { worker: false, scan: scan.to_owned(), ..Setup::default() }
 }
 
-/// The forge knows every repository and every commit that an example has.
+/// The forge knows every repository, commit and pull that an example has.
 fn prepare(fleet: &Fleet, examples: &[Value]) -> Result<()> {
     let text = serde_json::to_string(examples)?;
     let words: BTreeSet<&str> = text.split('"').collect();
@@ -54,6 +54,25 @@ fn prepare(fleet: &Fleet, examples: &[Value]) -> Result<()> {
         for commit in &commits {
             fleet.forge.add_commit(&name, commit)?;
         }
+    }
+    for example in examples {
+        if let (Some(name), Some(pull)) =
+            (example["repository"]["full_name"].as_str(), example.get("pull_request"))
+        {
+            open(fleet, &RepoName::new(name)?, pull)?;
+        }
+    }
+    Ok(())
+}
+
+/// A forge numbers pulls from 1: the ones before are opened as well, with nothing of their own.
+fn open(fleet: &Fleet, name: &RepoName, pull: &Value) -> Result<()> {
+    let (number, author) = (pull["number"].as_u64(), pull["user"]["login"].as_str());
+    let (Some(number @ 1..100), Some(author)) = (number, author) else { return Ok(()) };
+    let head = CommitSha::new(pull["head"]["sha"].as_str().context("a head")?)?;
+    let base = BranchName::new(pull["base"]["ref"].as_str().context("a base")?)?;
+    while fleet.forge.next_number(name)?.get() <= number {
+        fleet.forge.open_pull(name, NewPull::new("A change", author, head.clone(), base.clone()))?;
     }
     Ok(())
 }
