@@ -105,7 +105,8 @@ impl Operation {
 
     fn body(&self, exchange: &Exchange) -> Vec<String> {
         match &self.body {
-            None if exchange.sent.is_null() => Vec::new(),
+            // An empty object says nothing.
+            None if exchange.sent.is_null() || exchange.sent == json!({}) => Vec::new(),
             None => vec!["a body where there is none".to_owned()],
             Some(body) => body.complaints(&exchange.sent),
         }

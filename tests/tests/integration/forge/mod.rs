@@ -1,5 +1,6 @@
 //! The forge client against the stand-in, and the stand-in itself.
 
+mod described;
 mod reads;
 mod stand_in;
 mod stand_in_lists;
