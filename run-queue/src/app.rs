@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::execute::{ExecuteSettings, Executor};
 use crate::metrics::{self, Metrics};
 use crate::role::Role;
-use crate::scan::{Scanner, SweepMetrics, Sweeper};
+use crate::scan::{Scanner, SettingsWatch, SweepMetrics, Sweeper};
 use crate::settings::WorkerSettings;
 
 /// Events are dealt with side by side: most of the time a scanner waits for the forge.
@@ -33,6 +33,8 @@ pub struct App {
     pub scanner: Option<Scanner>,
     /// Looks at everything every so often, where events are dealt with.
     pub sweeper: Option<Sweeper>,
+    /// Reads the scanner's settings again, where events are dealt with.
+    pub watch: Option<SettingsWatch>,
     /// Performs tasks, where it is asked to.
     pub executor: Option<Executor>,
 }
@@ -41,6 +43,7 @@ pub struct App {
 struct Roles {
     scan: Option<Role<Scanner>>,
     sweep: Option<Sweeper>,
+    watch: Option<SettingsWatch>,
     execute: Option<Role<Executor>>,
 }
 
@@ -61,14 +64,16 @@ impl App {
         self.forges.register(&mut registry);
         let readiness = Readiness::default();
         let sweeps = SweepMetrics::register(&mut registry);
-        let Roles { scan, sweep, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
+        let Roles { scan, sweep, watch, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
         let scan = scan.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         let stopping = lifecycle.stopping();
         let sweep = sweep.as_ref().map(|it| Part::new("sweep", it.run(&sweeps, stopping)));
+        let watch = watch.inspect(|it| it.register(&mut registry));
+        let watch = watch.map(|it| Part::new("settings", it.run(stopping)));
         let execute = execute.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         // Operators can look for as long as tasks take to end.
         let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
-        let parts = scan.into_iter().chain(sweep).chain(execute);
+        let parts = scan.into_iter().chain(sweep).chain(watch).chain(execute);
         service::serve_during(listener, operators, lifecycle.run(parts)).await
     }
 
@@ -82,7 +87,7 @@ impl App {
 
     /// Takes one message, from the first of its queues that has one, deals with it and ends: events before tasks.
     pub async fn once(self) -> Exit {
-        match self.take_one().await {
+        match Box::pin(self.take_one()).await {
             Ok(exit) => exit,
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "the message was not dealt with");
@@ -94,7 +99,7 @@ impl App {
     async fn take_one(self) -> Result<Exit, BrokerError> {
         let lifecycle = Lifecycle::install().unwrap_or_else(|_| Lifecycle::new());
         let session = self.broker.connect("once").await?;
-        let Roles { scan, sweep: _, execute } =
+        let Roles { scan, sweep: _, watch: _, execute } =
             self.roles(&Metrics::register(&mut Registry::default()), &Readiness::default());
         let mut exit = Exit::NothingToDo;
         if let Some(role) = &scan {
@@ -108,7 +113,7 @@ impl App {
     }
 
     fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
-        let Self { worker, settings, scanner, sweeper, executor, broker: _, forges: _ } = self;
+        let Self { worker, settings, scanner, sweeper, watch, executor, broker: _, forges: _ } = self;
         let scan = scanner.map(|it| Role {
             name: "scan",
             queues: vec![Queue::Webhook],
@@ -127,7 +132,7 @@ impl App {
             metrics: metrics.of(metrics::Role::Execute),
             ready: readiness.part(),
         });
-        Roles { scan, sweep: sweeper, execute }
+        Roles { scan, sweep: sweeper, watch, execute }
     }
 }
 

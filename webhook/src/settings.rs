@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use common::config::{Reader, Table};
+use common::config::{Reader, Summary, Table, count};
 
 /// The sender gives up after 10 s (GitHub's documentation of webhooks).
 const CONFIRM: Duration = Duration::from_secs(8);
@@ -51,6 +51,19 @@ pub enum Sha1 {
 impl fmt::Debug for WebhookSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebhookSettings").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+impl WebhookSettings {
+    /// What was understood of `[webhook]`.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("webhook");
+        summary.line("listen", self.listen);
+        summary.line("service-listen", self.service_listen);
+        summary.line("secret-files", count(self.secrets.len(), "secret", "secrets"));
+        summary.line("accept-sha1", self.sha1 == Sha1::Accept);
+        summary.line("confirm-seconds", self.confirm.as_secs_f64());
+        summary.line("inspect-token", if self.inspect_token.is_some() { "set" } else { "-" });
     }
 }
 

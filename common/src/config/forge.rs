@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use reqwest::Url;
-use serde_json::Value;
 
-use super::{Reader, Table};
+use super::{Reader, Summary, Table};
 use crate::Chain;
 use crate::forge::{Forge, ForgeMetrics, ForgeSettings, Limits, Token, Writes};
 use crate::id::ForgeName;
@@ -108,6 +107,18 @@ impl Forges {
     pub fn get(&self, name: Option<&ForgeName>) -> Option<&Forge> {
         name.map_or(Some(&self.0.default), |it| self.0.named.get(it))
     }
+
+    /// What was understood of `[forge]`.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("forge");
+        summary.line("default", self.0.default.name());
+        for (name, forge) in &self.0.named {
+            summary.line(
+                name.as_str(),
+                if forge.says_only() { "is read; nothing is posted" } else { "is posted to" },
+            );
+        }
+    }
 }
 
 /// What is wrong with the forge is a problem, unless nobody mentions it: a machine of another forge may well be unable to
@@ -150,7 +161,7 @@ fn read_settings(table: &Table<'_>, name: &str, folder: Folder) -> Option<(Forge
     let token = if is_github { token.or_else(|| github_token(reader)) } else { token };
     // Each is read before the first of them ends this: all problems are told at once.
     let limits = read_limits(table);
-    let cache_dir = table.path("cache-dir").or_else(|| users_folder(reader, name, folder));
+    let cache_dir = cache_dir(table, name, folder);
     let (api_url, clone_url) = (url(table, "api-url", is_github), url(table, "clone-url", is_github));
     let settings = ForgeSettings {
         name: ForgeName::new(name)
@@ -167,9 +178,9 @@ fn read_settings(table: &Table<'_>, name: &str, folder: Folder) -> Option<(Forge
     Some((settings, limits))
 }
 
-fn users_folder(reader: &Reader, name: &str, folder: Folder) -> Option<PathBuf> {
-    let caches = reader.environment.cache_home.as_ref().filter(|_| folder == Folder::Users)?;
-    Some(caches.join("flotilla/forge").join(name))
+fn cache_dir(table: &Table<'_>, name: &str, folder: Folder) -> Option<PathBuf> {
+    let caches = table.reader.environment.cache_home.as_ref().filter(|_| folder == Folder::Users);
+    table.path("cache-dir").or_else(|| Some(caches?.join("flotilla/forge").join(name)))
 }
 
 fn read_limits(table: &Table<'_>) -> Limits {
@@ -185,9 +196,10 @@ fn read_limits(table: &Table<'_>) -> Limits {
 /// A text, or `[{file="NAME"}]`: that file is read again when it changes.
 fn read_token(table: &Table<'_>) -> Option<Token> {
     let text = table.text("token")?;
-    let Some(Value::Array(items)) = table.value("token") else { return Some(text.into()) };
-    let file = table.reader.path(items.first()?.get("file")?.as_str()?);
-    token_file(table.reader, &file)
+    match table.file_of("token") {
+        Some(file) => token_file(table.reader, &file),
+        None => Some(text.into()),
+    }
 }
 
 fn token_file(reader: &Reader, file: &Path) -> Option<Token> {
@@ -319,6 +331,54 @@ mod tests {
         assert!(!says_only("[forge.github]\ntoken = \"t\"", environment()));
         let forges = read(OTHER, with_token(&folder)).unwrap();
         assert!(forges.get(Some(&name("other"))).unwrap().says_only(), "the files are github's");
+    }
+
+    #[test]
+    fn how_much_is_asked_and_kept_has_bounds() {
+        for (text, key) in [
+            ("max-requests = 0", "forge.other.max-requests"),
+            ("max-requests = 101", "forge.other.max-requests"),
+            ("cache-bytes = -1", "forge.other.cache-bytes"),
+            ("cache-dir = 7", "forge.other.cache-dir"),
+            ("cache = 7", "forge.other.cache"),
+        ] {
+            let problems = read(&format!("{OTHER}{text}"), environment()).unwrap_err();
+            assert!(problems[0].starts_with(&format!("{key}: ")), "{problems:?}");
+        }
+        let good = "max-requests = 1\ncache-bytes = 0\ncache-dir = \"/var/cache/flotilla\"";
+        read(&format!("{OTHER}{good}"), environment()).unwrap();
+    }
+
+    #[test]
+    fn answers_outlive_a_process_where_that_is_asked_for() {
+        let environment = Environment { cache_home: Some("/c".into()), ..environment() };
+        let reader = Reader::new(Source::from_toml("[forge.hub]\ncache-dir = \"/k\"").unwrap(), environment);
+        let forges = reader.table("forge");
+        let folder = |name, folder| {
+            let table = forges.table(name);
+            cache_dir(&table, name, folder).map(|it| it.display().to_string())
+        };
+        assert_eq!(folder("github", Folder::None), None);
+        assert_eq!(folder("github", Folder::Users).as_deref(), Some("/c/flotilla/forge/github"));
+        assert_eq!(folder("hub", Folder::None).as_deref(), Some("/k"));
+        assert_eq!(folder("hub", Folder::Users).as_deref(), Some("/k"));
+    }
+
+    #[test]
+    fn a_token_can_be_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let text = format!("{OTHER}post = true\ntoken = [{{file={:?}}}]", file.display().to_string());
+        let missing = read(&text, environment()).unwrap_err();
+        assert!(missing.iter().any(|it| it.contains("cannot be read")), "{missing:?}");
+        std::fs::write(&file, " s3cret \n").unwrap();
+        assert!(!read(&text, environment()).unwrap().get(Some(&name("other"))).unwrap().says_only());
+        std::fs::write(&file, "").unwrap();
+        let empty = read(&text, environment()).unwrap_err();
+        assert_eq!(
+            empty,
+            ["forge.other: forge `other`: token: expected one line of visible ASCII characters"]
+        );
     }
 
     #[test]

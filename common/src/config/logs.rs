@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Environment, Reader};
-use crate::logs::{DEFAULT_FLUSH_AFTER, Destination, LocalStore, Store};
+use super::{Environment, Reader, Summary};
+use crate::id::Slug;
+use crate::logs::{DEFAULT_FLUSH_AFTER, Destination, Folder, LocalStore, Own, Store};
 
 /// A disk; `/tmp` is memory on many machines.
 const TEMPORARY: &str = "/var/tmp";
@@ -32,6 +33,16 @@ pub fn logs(reader: &Reader) -> Option<Destination> {
             None
         }
     }
+}
+
+/// What was understood of `[logs]`.
+pub fn summarize_logs(logs: &Destination, summary: &mut Summary) {
+    summary.table("logs");
+    if let Ok(slug) = Slug::new("SLUG") {
+        summary.line("a log's page", logs.store.url(&Folder::from(&slug).own(Own::Page)));
+    }
+    summary.line("flush-seconds", logs.flush_after.as_secs_f64());
+    summary.line("spool-dir", logs.spool.display());
 }
 
 fn table_problem(reader: &Reader, error: &dyn std::error::Error) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use super::client::Forge;
 use super::error::ForgeError;
 use super::pages::next_parameter;
+use super::types::null_is_default;
 use crate::id::RepoName;
 
 /// A hundred deliveries each: whoever looks every few minutes never sees as many.
@@ -26,6 +27,7 @@ pub struct Delivery {
     #[serde(deserialize_with = "timestamp")]
     pub delivered_at: Timestamp,
     /// What the receiver answered; 0 where it did not.
+    #[serde(default, deserialize_with = "null_is_default")]
     pub status_code: u16,
     /// `X-GitHub-Event`.
     pub event: String,

@@ -117,6 +117,7 @@ impl Api {
             let permit = line.gate().enter(urgency, tries.patience()).await.map_err(|wait| {
                 ForgeError::RateLimited { request: Box::new(task.request(line)), retry_after: Some(wait) }
             })?;
+            let token = line.token();
             let done = match task {
                 // Boxed, so that whoever asks a forge does not carry the room for it around.
                 Task::Read(what) => Box::pin(line.read_once(what)).await,
@@ -127,7 +128,7 @@ impl Api {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let next = tries.next(&error, task.may_be_repeated(), || line.refresh());
+            let next = tries.next(&error, task.may_be_repeated(), || line.refresh(token));
             match next {
                 Next::GiveUp => return Err(error),
                 Next::WaitForLimit => {

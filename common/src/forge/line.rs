@@ -106,8 +106,10 @@ impl Line {
                 self.send(&request, self.client.get(url.clone()).headers(headers), route(&what.path)).await?;
             match (response.status(), kept) {
                 (StatusCode::NOT_MODIFIED, Some(kept)) => {
+                    let request = named(request, response.headers());
+                    tracing::debug!(%request, request.id = request.id, "the forge has nothing new");
                     self.meter.looked(CacheResult::Hit);
-                    return Ok(kept.answer(named(request, response.headers()), response.headers()));
+                    return Ok(kept.answer(request, response.headers()));
                 }
                 (status, _) if status.is_redirection() => {
                     let Some(next) = target(&response) else { return Err(not_followed(request, &response)) };
@@ -232,10 +234,18 @@ impl Line {
         headers
     }
 
+    /// Which token is sent now; 0 where there is none.
+    pub(super) fn token(&self) -> u64 {
+        self.authorization.as_ref().map_or(0, Authorization::version)
+    }
+
     /// Looks for another token, as the forge refused this one.
-    pub(super) fn refresh(&self) -> Look {
-        let look = self.authorization.as_ref().map_or(Look::Same, Authorization::refresh);
-        self.renew(look);
+    pub(super) fn refresh(&self, refused: u64) -> Look {
+        let before = self.token();
+        let look = self.authorization.as_ref().map_or(Look::Same, |it| it.refresh(refused));
+        if self.token() != before {
+            self.renew(look);
+        }
         look
     }
 

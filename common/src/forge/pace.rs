@@ -80,7 +80,7 @@ pub(super) fn limited(status: StatusCode, headers: &HeaderMap, message: &str) ->
         _ => false,
     };
     let reset = || reset_in(headers).filter(|_| used_up);
-    is_limit.then(|| said.or_else(reset).unwrap_or(UNSAID).max(SHORTEST))
+    is_limit.then(|| said.or_else(reset).unwrap_or(UNSAID).clamp(SHORTEST, LONGEST))
 }
 
 /// In seconds, or as a date by the forge's own clock.
@@ -130,6 +130,7 @@ mod tests {
             (429, vec![("retry-after", "7")], "", Some(7)),
             (429, vec![("retry-after", "0")], "", Some(1)),
             (429, vec![("retry-after", "soon")], "", Some(60)),
+            (429, vec![("retry-after", "18446744073709551615")], "", Some(LONGEST.as_secs())),
             (429, vec![("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT"), NOW], "", Some(10)),
             (429, vec![("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT")], "", Some(60)),
             (429, vec![("x-ratelimit-remaining", "9"), RESET_IN_A_MINUTE, NOW], "", Some(60)),

@@ -53,6 +53,8 @@ pub(super) struct Authorization(Arc<Mutex<State>>);
 
 struct State {
     header: HeaderValue,
+    /// Counts changes.
+    version: u64,
     file: Option<Watched>,
 }
 
@@ -91,7 +93,11 @@ impl Authorization {
         // Read before it was looked at here: the first look may find it new, which does no harm.
         let file = token.file.clone();
         let watched = file.map(|path| Watched { path, stamp: None, looked: Instant::now(), said: false });
-        Ok(Self(Arc::new(Mutex::new(State { header: header(token.text.expose_secret())?, file: watched }))))
+        Ok(Self(Arc::new(Mutex::new(State {
+            header: header(token.text.expose_secret())?,
+            version: 0,
+            file: watched,
+        }))))
     }
 
     /// What to send now. A file is looked at if that was not done within a second.
@@ -102,9 +108,15 @@ impl Authorization {
         (state.header.clone(), look)
     }
 
-    /// Looks at once: the forge refused what we sent.
-    pub(super) fn refresh(&self) -> Look {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).look()
+    /// How often the token has changed.
+    pub(super) fn version(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).version
+    }
+
+    /// Looks at once: the forge refused the token of that version. Another may be there already, if it refused others too.
+    pub(super) fn refresh(&self, refused: u64) -> Look {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.version == refused { state.look() } else { Look::New }
     }
 }
 
@@ -123,9 +135,11 @@ impl State {
         match read {
             Ok((stamp, header)) => {
                 (file.stamp, file.said) = (Some(stamp), false);
-                let look = if header == self.header { Look::Same } else { Look::New };
-                self.header = header;
-                look
+                if header == self.header {
+                    return Look::Same;
+                }
+                (self.header, self.version) = (header, self.version + 1);
+                Look::New
             }
             Err(problem) => {
                 if !std::mem::replace(&mut file.said, true) {
@@ -194,7 +208,11 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(after(GLANCE).await, ("token two".to_owned(), Look::Same));
         fs::write(&path, "three").unwrap();
-        assert_eq!(authorization.refresh(), Look::New);
+        let refused = authorization.version();
+        for _ in 0..2 {
+            assert_eq!(authorization.refresh(refused), Look::New, "each of those that were refused");
+        }
+        assert_eq!(authorization.refresh(refused + 1), Look::Same);
         assert_eq!(after(Duration::ZERO).await.0, "token three");
     }
 }

@@ -42,7 +42,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let queues = cli.queues.iter().map(|it| options::queue(&broker.queues, it));
     let queues = queues.collect::<Result<Vec<_>, _>>()?;
     let queues = if queues.is_empty() { Queue::INSPECTED.to_vec() } else { queues };
-    if cli.options.only_check() {
+    if cli.options.only_check(&broker) {
         return Ok(());
     }
     let show = if cli.human { Show::Human } else { Show::Message };

@@ -1,7 +1,5 @@
 //! Events become tasks. The event says where to look, the forge says what is true.
 
-use std::sync::Arc;
-
 use common::Clock;
 use common::broker::Outgoing;
 use common::event::{Action, Envelope, Event, IssuesEvent, PullRequestEvent, StatusEvent};
@@ -10,14 +8,14 @@ use common::id::RepoName;
 use futures_util::future::{join, try_join};
 
 use super::issue::find;
-use super::{Asked, Engine, Found, Posting, ScanSettings, Subject, merged};
+use super::{Asked, Engine, Found, LiveScanSettings, Posting, Subject, merged};
 use crate::handler::{Failure, Handler, Work};
 
 /// Turns events into tasks.
 #[derive(Clone, Debug)]
 pub struct Scanner {
     /// What there is to test, and for whom.
-    pub settings: Arc<ScanSettings>,
+    pub settings: LiveScanSettings,
     /// Where statuses are.
     pub forge: Forge,
     /// For the time in slugs.
@@ -38,7 +36,7 @@ impl Scanner {
     /// The engine of this moment.
     #[must_use]
     pub fn engine(&self) -> Engine {
-        Engine { settings: Arc::clone(&self.settings), forge: self.forge.clone(), clock: self.clock }
+        Engine { settings: self.settings.now(), forge: self.forge.clone(), clock: self.clock }
     }
 
     /// What comes of an event.

@@ -55,7 +55,7 @@ impl fmt::Debug for FakeForge {
 pub(super) struct Shared {
     /// The address of the API, without a slash at the end.
     pub(super) url: String,
-    pub(super) access: Access,
+    access: Mutex<Access>,
     pub(super) dialect: Dialect,
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
@@ -84,6 +84,10 @@ impl Shared {
         Waiting(Arc::clone(self))
     }
 
+    pub(super) fn access(&self) -> Access {
+        self.access.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn reader(&self) -> Option<Reader> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -110,7 +114,7 @@ impl FakeForge {
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             url: format!("http://{}{}", listener.local_addr()?, dialect.prefix()),
-            access,
+            access: Mutex::new(access),
             dialect,
             clock: Clock::system(),
             stop: stop.clone(),
@@ -133,6 +137,11 @@ impl FakeForge {
         reader: impl Fn(&RepoName, &str, &CommitSha) -> Option<Vec<u8>> + Send + Sync + 'static,
     ) {
         *self.shared.contents.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(reader));
+    }
+
+    /// Who may write from now on.
+    pub fn set_access(&self, access: Access) {
+        *self.shared.access.lock().unwrap_or_else(PoisonError::into_inner) = access;
     }
 
     /// The next `n` requests are answered with this status and nothing of use.

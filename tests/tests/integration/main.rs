@@ -1,6 +1,7 @@
 //! Everything that needs the harness, in one binary: it links once.
 
 mod command_line;
+mod documents;
 mod environment;
 mod fleet;
 mod forge;

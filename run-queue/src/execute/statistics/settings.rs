@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use common::config::{Environment, Reader, Table};
+use common::config::{Environment, Reader, Summary, Table};
 use common::task::Statistics;
 
 /// The programs that keep the results database, and where it is. What they are told is in the wire facts, section 4.
@@ -32,6 +32,17 @@ const MEGABYTE: u64 = 1_000_000;
 const PRUNE_DAYS: u64 = 28;
 
 impl StatisticsSettings {
+    /// What was understood of `[statistics]`.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("statistics");
+        summary.line("store", self.store.join(" "));
+        summary.line("publish", self.publish.join(" "));
+        summary.line("db", self.db.display());
+        summary.line("s3", self.s3.as_deref().unwrap_or("-"));
+        summary.line("prune-over-megabytes", self.prune_over / MEGABYTE);
+        summary.line("prune-days", self.prune_days);
+    }
+
     /// Reads `[statistics]`.
     #[must_use]
     pub fn read(reader: &Reader) -> Self {

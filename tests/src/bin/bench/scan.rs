@@ -7,9 +7,11 @@ use ::tests::broker::{Broker, VirtualHost};
 use ::tests::forge::{Access, Delivery, FakeForge, NewPull};
 use ::tests::secrets::FORGE_TOKEN;
 use anyhow::{Context, Result, ensure};
+use common::Clock;
+use common::broker::Broker as Connector;
 use common::event::Envelope;
 use common::id::{BranchName, CommitSha, RepoName};
-use common::queue::Queue;
+use common::queue::{Queue, QueueNames};
 use futures_util::StreamExt;
 
 use super::Effort;
@@ -116,6 +118,7 @@ impl<'a> Stand<'a> {
             (0..REPOSITORIES).map(listed).collect::<String>(),
         );
         let config = configure("scan", &table, broker, vhost, folder)?;
+        declare(broker, vhost).await?;
         let bare = Bare::connect(broker, vhost.name()).await?;
         Ok(Self { forge, bare, folder, config, operators })
     }
@@ -183,6 +186,21 @@ impl<'a> Stand<'a> {
         scanner.stop().await?;
         Ok(super::table::quantile(&took, 0.5))
     }
+}
+
+async fn declare(broker: &Broker, vhost: &VirtualHost) -> Result<()> {
+    let connector = Connector {
+        address: broker.address().parse()?,
+        vhost: vhost.name().to_owned(),
+        secrets: broker.secrets_dir().to_owned(),
+        server_name: None,
+        queues: QueueNames::default(),
+        clock: Clock::system(),
+    };
+    let session = connector.connect("bench").await?;
+    session.declare(&Queue::ALL).await?;
+    session.close().await;
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of requests")]

@@ -58,13 +58,13 @@ pub(super) async fn answer(shared: &Arc<Shared>, call: &Call) -> Option<Reply> {
 
 /// 401 as GitHub says it: for any wrong token, and for a write without one.
 fn authority(shared: &Shared, call: &Call) -> Option<Reply> {
-    let Access::Token(expected) = &shared.access else { return None };
+    let Access::Token(expected) = shared.access() else { return None };
     match call.header("authorization") {
         None if call.method == "GET" && !call.parts.iter().any(|it| it == "deliveries") => None,
         None => Some(Reply::problem(401, "Requires authentication")),
         Some(text) => {
             let token = text.strip_prefix("token ").or_else(|| text.strip_prefix("Bearer "));
-            (token != Some(expected)).then(|| Reply::problem(401, "Bad credentials"))
+            (token != Some(expected.as_str())).then(|| Reply::problem(401, "Bad credentials"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The fleet as its users see it.
 
+mod configuration;
 mod examples;
 mod inspect;
 mod interop;

@@ -1,9 +1,14 @@
 //! The forge client against the stand-in, and the stand-in itself.
 
+mod cache;
+mod deliveries;
 mod described;
+mod dialects;
+mod limits;
 mod reads;
 mod stand_in;
 mod stand_in_lists;
+mod token;
 mod trouble;
 mod webhooks;
 mod writes;
@@ -38,6 +43,11 @@ impl World {
         forge.add_repo(&repo, &main, &tip);
         let client = Forge::new(settings(forge.url(), Some(TOKEN))?)?;
         Ok(Self { forge, client, repo, main, tip })
+    }
+
+    /// What its client is made from.
+    fn settings(&self) -> Result<ForgeSettings> {
+        settings(self.forge.url(), Some(TOKEN))
     }
 
     /// A client that does not try again, and waits for a tenth of a second.

@@ -1,5 +1,7 @@
 //! The test map: which contexts a branch of a repository is tested with.
 
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::id::{BranchName, Context, RepoName};
@@ -37,11 +39,27 @@ impl Listed<'_> {
 }
 
 impl TestMap {
+    /// The repositories that the map names, in alphabetical order; one without branches too.
+    pub fn projects(&self) -> impl Iterator<Item = &Project> {
+        self.projects.keys()
+    }
+
     /// Every branch that the map lists, by repository; without what is injected.
     pub fn listed(&self) -> impl Iterator<Item = Listed<'_>> {
         self.projects.iter().flat_map(|(project, branches)| {
             branches.iter().map(move |(branch, contexts)| Listed { project, branch, contexts })
         })
+    }
+
+    /// What every repository has beside that.
+    #[must_use]
+    pub fn injected(&self) -> Option<&(BranchName, Context)> {
+        self.injected.as_ref()
+    }
+
+    /// Adds a repository, if it is not there.
+    pub fn insert_repo(&mut self, project: Project) {
+        self.projects.entry(project).or_default();
     }
 
     /// Adds contexts to a branch of a repository.
@@ -115,6 +133,17 @@ impl TestMap {
             .filter_map(|it| it.as_str().split(['/', '@']).next())
             .collect()
     }
+}
+
+/// A line a branch.
+#[cfg(test)]
+fn summary(map: &TestMap) -> Vec<String> {
+    let line = |it: Listed<'_>| {
+        let contexts: Vec<_> = it.contexts.iter().map(|it| format!(" {it}")).collect();
+        let forge = it.project.forge.as_ref().map(|it| format!("{it}:")).unwrap_or_default();
+        format!("{forge}{} {}:{}", it.project.repo, it.branch, contexts.concat())
+    };
+    map.listed().map(line).collect()
 }
 
 #[cfg(test)]
