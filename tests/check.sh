@@ -35,6 +35,9 @@ say "an old program's client"
 # Not there (no python3, no network): the test that needs it says so and is skipped.
 FLOTILLA_TEST_PYTHON=$(tests/interop/python.sh) && export FLOTILLA_TEST_PYTHON || echo "no python3 with pika: skipped"
 
+say "GitHub's examples of events"
+FLOTILLA_TEST_EXAMPLES=$(tests/interop/examples.sh) && export FLOTILLA_TEST_EXAMPLES || echo "no npm, or no network: skipped"
+
 say "tests"
 if cargo nextest --version >/dev/null 2>&1; then
     exec target/debug/with-services cargo nextest run --locked --workspace --no-fail-fast

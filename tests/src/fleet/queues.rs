@@ -119,12 +119,17 @@ impl Fleet {
 
     /// Waits until nothing is in the queues and nothing is being dealt with (what is dead stays there).
     pub async fn settle(&mut self) -> Result<()> {
+        self.settle_but(&[]).await
+    }
+
+    /// The same where nobody is to deal with what is in some queues.
+    pub async fn settle_but(&mut self, others: &[Queue]) -> Result<()> {
         let session = self.session().await?;
         let end = Instant::now() + DEADLINE;
         let mut quiet = 0;
         while quiet < QUIET {
-            let waiting: Vec<_> =
-                waiting(&session).await?.into_iter().filter(|it| it.0 != Queue::Dead).collect();
+            let mut waiting = waiting(&session).await?;
+            waiting.retain(|(queue, _)| *queue != Queue::Dead && !others.contains(queue));
             let (busy, later) = (self.busy().await?, self.later(&session).await?);
             quiet = if waiting.is_empty() && busy + later == 0 { quiet + 1 } else { 0 };
             if Instant::now() > end {
@@ -136,6 +141,21 @@ impl Fleet {
         }
         session.close().await;
         Ok(())
+    }
+
+    /// Takes everything out of some queues, and says how much there was.
+    pub async fn empty(&self, queues: &[Queue]) -> Result<usize> {
+        let session = self.session().await?;
+        session.declare(queues).await?;
+        let mut taken = 0;
+        for queue in queues {
+            while let Some(received) = session.take(*queue).await? {
+                received.ack().await?;
+                taken += 1;
+            }
+        }
+        session.close().await;
+        Ok(taken)
     }
 
     /// Waits until a message is dead, and takes it.

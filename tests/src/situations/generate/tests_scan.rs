@@ -42,7 +42,36 @@ pub(super) fn all() -> Vec<Situation> {
     all.extend(group("tests-scan of what is broken", 3, 48, broken));
     all.extend(group("tests-scan by options alone", 4, 12, options));
     all.extend(pages());
+    all.extend([BOTS, COCKPIT].map(each_context).concat());
     all
+}
+
+/// Every context of an allowed author's pull, by a status that asks for it.
+fn each_context(repo: &str) -> Vec<Situation> {
+    let mut rng = Rng::with_seed(6);
+    let own = format!("arch@{repo}");
+    let contexts =
+        KNOWN.into_iter().chain([own.as_str(), "arch@bots#9", "rhel-8-10@bots#9@codeberg:lis/test.thing"]);
+    let situation = |context: &str| {
+        let head = sha(&mut rng);
+        let status = plain(&head, context, "pending", Some("Not yet tested (direct trigger)"));
+        let pulls = vec![
+            pull("A change", "alice", &head, "main", &[]),
+            pull("Another", "alice", &sha(&mut rng), "main", &[]),
+        ];
+        let repository = Repository { pulls, statuses: vec![status], ..Repository::default() };
+        let draft = Draft::new(Program::TestsScan, repo).with(&[
+            "--sha",
+            &head,
+            "--amqp",
+            AMQP,
+            "--context",
+            context,
+        ]);
+        let bots = Repository { pulls: vec![any_pull(&mut rng)], ..Repository::default() };
+        draft.on(BOTS, bots).on(repo, repository).named(&format!("tests-scan of {context} on {repo}"))
+    };
+    contexts.map(situation).collect()
 }
 
 /// Every state with every description, for every kind of pull.

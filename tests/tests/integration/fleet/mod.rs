@@ -1,6 +1,7 @@
 //! The fleet as its users see it.
 
 mod configuration;
+mod examples;
 mod inspect;
 mod interop;
 mod jobs;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod deliveries;
+mod described;
 mod dialects;
 mod limits;
 mod reads;
