@@ -18,7 +18,7 @@ pub struct Permission {
 /// What is done about a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Triggering {
-    /// Post [`DIRECT_TRIGGER`], with this link.
+    /// Post `Not yet tested (direct trigger)`, with this link.
     Post {
         /// The link of the status before, until testing begins.
         target_url: Option<String>,

@@ -2,7 +2,7 @@
 
 use common::forge::{Forge, ForgeError, Pull, PullState};
 use common::id::{BranchName, CommitSha, ImageRef, InvalidId, RepoName, Slug, TaskId};
-use common::task::{Job, Subject};
+use common::task::{Job, Subject, WorkKey};
 
 use super::super::Executor;
 use super::turn::Key;
@@ -143,12 +143,12 @@ impl Plan<'_> {
     pub(super) fn key(&self, message: &TaskId) -> Key {
         match &self.job.context {
             None => Key::Message(message.clone()),
-            Some(context) => Key::Status {
-                forge: self.forge.name().clone(),
-                repo: self.job.repo.clone(),
-                sha: self.sha.clone(),
-                context: context.clone(),
-            },
+            Some(context) => Key::Work(WorkKey::new(
+                self.forge.name().clone(),
+                &self.job.repo,
+                self.sha.clone(),
+                context.clone(),
+            )),
         }
     }
 
@@ -169,8 +169,12 @@ impl Plan<'_> {
         Ok(stale.map_or(Standing::Due, Standing::Stale))
     }
 
+    /// Whether the commit has a verdict. Work that brings its own command, such as a refresh of an image, depends on more than
+    /// the commit, and is done whenever it is asked for.
     async fn is_judged(&self) -> Result<bool, ForgeError> {
-        let Some(context) = &self.job.context else { return Ok(false) };
+        let Some(context) = self.job.context.as_ref().filter(|_| self.job.command.is_none()) else {
+            return Ok(false);
+        };
         let statuses = self.forge.statuses(&self.job.repo, &self.sha).await?;
         Ok(statuses.iter().any(|it| it.context == context.as_str() && it.state.is_verdict()))
     }

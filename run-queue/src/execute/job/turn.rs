@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::id::{CommitSha, Context, ForgeName, RepoName, TaskId};
+use common::id::TaskId;
+use common::task::WorkKey;
 
 /// What makes two messages ask for the same work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     /// Both report here.
-    Status { forge: ForgeName, repo: RepoName, sha: CommitSha, context: Context },
+    Work(WorkKey),
     /// Work that reports nothing is only the same as itself, delivered again while its last run is still cleaning up.
     Message(TaskId),
 }
@@ -47,15 +48,13 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use common::id::{ForgeName, RepoName};
+
     use super::*;
 
     fn key(context: &str) -> Key {
-        Key::Status {
-            forge: ForgeName::new("github").unwrap(),
-            repo: RepoName::new("o/r").unwrap(),
-            sha: CommitSha::new("abcdef").unwrap(),
-            context: Context::new(context).unwrap(),
-        }
+        let (forge, repo) = (ForgeName::new("github").unwrap(), RepoName::new("o/r").unwrap());
+        Key::Work(WorkKey::new(forge, &repo, "abcdef".parse().unwrap(), context.parse().unwrap()))
     }
 
     #[test]
