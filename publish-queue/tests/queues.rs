@@ -139,7 +139,7 @@ async fn a_message_is_published_as_the_wire_facts_say() {
     let said = fleet.publish("-q rhel", task).await;
     assert_eq!(fleet.publish("-q rhel --raw --log warn", "no task").await, "");
     fleet.publish("-q statistics --create", task).await;
-    fleet.publish("-q webhook --create", r#"{"event": "issues", "request": {}}"#).await;
+    fleet.publish("-q webhook --create", r#"{"event": "push", "request": {}}"#).await;
 
     let (_connection, channel) = fleet.older().await;
     let mut arguments = FieldTable::default();

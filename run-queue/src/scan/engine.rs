@@ -11,7 +11,6 @@ use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::decide::MANUAL;
-use super::job::brings_bots;
 use super::{
     Asked, BotsPull, Decision, Found, JobContext, Posting, ScanSettings, Skipped, Subject, TestContext,
     decide, job_task,
@@ -86,7 +85,7 @@ impl Engine {
             posts.push(self.post(repo, &subject.sha, context, *decision, posting));
         }
         let posts = stream::iter(posts).buffered(POSTS_AT_ONCE).try_collect::<Vec<_>>();
-        let (posted, bots) = try_join(posts, self.bots_pulls(repo, decisions)).await?;
+        let (posted, bots) = try_join(posts, self.bots_pulls(decisions)).await?;
         let run = decisions.iter().zip(posted).filter(|(_, then)| *then == Then::Run);
         Ok(run.filter_map(|((context, _), _)| self.found(repo, subject, context, &bots)).collect())
     }
@@ -121,13 +120,11 @@ impl Engine {
     /// The heads of the bots pulls that contexts to be tested name, each read once.
     async fn bots_pulls(
         &self,
-        repo: &RepoName,
         decisions: &[(Context, Decision)],
     ) -> Result<BTreeMap<PullNumber, BotsPull>, ForgeError> {
         let wanted = decisions.iter().filter(|(_, it)| matches!(it, Decision::Run | Decision::PostAndRun));
         let parsed = wanted.filter_map(|(context, _)| context.as_str().parse::<TestContext>().ok());
-        let named: BTreeSet<PullNumber> =
-            parsed.filter(|it| !brings_bots(&self.settings, repo, it)).filter_map(|it| it.bots).collect();
+        let named: BTreeSet<PullNumber> = parsed.filter_map(|it| it.bots).collect();
         let reads = named.into_iter().map(|it| self.bots_pull(it));
         stream::iter(reads).buffer_unordered(POSTS_AT_ONCE).try_collect().await
     }

@@ -7,7 +7,6 @@ use common::queue::{Priority, Queue};
 use common::task::{EnvName, EnvValue, Job, Kind, Minutes, Subject as TaskSubject, Task};
 use jiff::Timestamp;
 
-use super::context::OtherRepo;
 use super::{ScanSettings, Subject, TestContext};
 
 /// All that a job is made of.
@@ -106,18 +105,15 @@ fn tested_branch(cx: &JobContext<'_>) -> Option<BranchName> {
     }
 }
 
-/// Whether a test of the bots repository tests another one: then the commit under test is what brings the bots.
-pub(super) fn brings_bots(settings: &ScanSettings, repo: &RepoName, context: &TestContext) -> bool {
-    let is_another = |it: &OtherRepo| it.project.forge.is_some() || it.project.repo != *repo;
-    *repo == settings.bots_repo && context.other.as_ref().is_some_and(is_another)
-}
-
 fn bots_ref(cx: &JobContext<'_>) -> String {
     match &cx.bots {
-        _ if brings_bots(cx.settings, cx.repo, cx.parsed) => cx.subject.sha.to_string(),
         BotsPull::Head(head) => head.to_string(),
         // No commit and no branch, to the letter as in existing deployments.
         BotsPull::Missing => "xxx".to_owned(),
+        // A test of the bots repository that names a repository brings its bots there.
+        BotsPull::NotNamed if *cx.repo == cx.settings.bots_repo && cx.parsed.other.is_some() => {
+            cx.subject.sha.to_string()
+        }
         BotsPull::NotNamed => "main".to_owned(),
     }
 }
@@ -228,9 +224,9 @@ mod tests {
         for (context, bots, reference) in [
             ("fedora", BotsPull::NotNamed, "main"),
             ("fedora@bots#7", head.clone(), "0123456789"),
-            ("fedora@bots#7@o/r", head, "abcdef"),
+            ("fedora@bots#7@o/r", head, "0123456789"),
             ("fedora@o/r", BotsPull::NotNamed, "abcdef"),
-            ("fedora@cockpit-project/bots", BotsPull::NotNamed, "main"),
+            ("fedora@cockpit-project/bots", BotsPull::NotNamed, "abcdef"),
             ("fedora@gitea:cockpit-project/bots", BotsPull::NotNamed, "abcdef"),
         ] {
             let (task, ..) = task("cockpit-project/bots", &subject(3), context, bots);

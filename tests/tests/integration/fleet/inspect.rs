@@ -163,7 +163,7 @@ async fn operators_see_the_queues_as_the_program_shows_them() {
     run_test_with(with_token(folder.path()).unwrap(), async |fleet: &mut Fleet| -> Result<()> {
         fleet.publish("public", r#"{"job": {"repo": "o/r"}, "human": "pull-1      x"}"#).await?;
         fleet.publish("internal", r#"{"command": ["a\n"]}"#).await?;
-        fleet.publish("webhook", r#"{"event": "issues", "request": {}}"#).await?;
+        fleet.publish("webhook", r#"{"event": "push", "request": {}}"#).await?;
         for (method, token, status) in [
             (Method::GET, None, 401),
             (Method::GET, Some("Bearer 7h3-t0k3n"), 401),
@@ -220,7 +220,7 @@ async fn an_inspection_of_ten_thousand_messages_is_bounded() {
         };
         let publishing = stream::iter(0..TASKS).map(publish).buffered(200);
         publishing.try_collect::<Vec<_>>().await?;
-        fleet.publish("webhook", r#"{"event": "issues", "request": {}}"#).await?;
+        fleet.publish("webhook", r#"{"event": "push", "request": {}}"#).await?;
 
         // A client that does not wait for the answer takes nothing away.
         let mut client = TcpStream::connect(fleet.webhook_address().await?).await?;

@@ -140,8 +140,10 @@ async fn a_closed_pull_is_not_tested() {
     run_test_with(Setup { worker: false, ..Setup::default() }, async |fleet: &mut Fleet| -> Result<()> {
         let repo = repo(fleet, "true").await?;
         let pull = fleet.open_pull(&repo, &change()).await?;
+        fleet.start_worker(&["scan"]).await?;
+        fleet.wait_for(&pull, "debian", StatusState::Pending).await?;
         fleet.forge.close(&repo, pull.number)?;
-        fleet.start_worker(&[]).await?;
+        fleet.start_worker(&["execute"]).await?;
         let status = fleet.wait_for(&pull, "debian", StatusState::Failure).await?;
         assert!(
             status.description.as_deref().is_some_and(|it| it.starts_with("octo/app#1 is closed")),
