@@ -70,8 +70,11 @@ impl Pass<'_> {
     pub(super) async fn run(&self) -> Result<Swept, BrokerError> {
         let tally = Tally::default();
         let repos = self.engine.settings.test_map.repos();
+        // All of them before the first commit: whoever looks at commits does not drive the requests for pulls on, and they would
+        // keep their places among the forge's requests.
         let pulls = stream::iter(repos).map(|it| self.pulls(it, &tally)).buffer_unordered(AT_ONCE);
-        let pulls = pulls.flat_map(stream::iter);
+        let pulls: Vec<(RepoName, Subject)> = pulls.flat_map(stream::iter).collect().await;
+        let pulls = stream::iter(pulls);
         let looked = pulls.map(async |(repo, subject)| self.first_look(repo, subject, &tally).await);
         let commits =
             looked.buffer_unordered(AT_ONCE).try_filter_map(async |it| Ok(it)).try_collect().await?;

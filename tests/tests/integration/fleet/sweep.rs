@@ -6,10 +6,11 @@ use anyhow::{Result, ensure};
 use common::Clock;
 use common::broker::{Headers, Outgoing};
 use common::forge::{NewStatus, StatusState};
-use common::id::{ForgeName, RepoName};
+use common::id::{CommitSha, ForgeName, RepoName};
 use common::queue::{Priority, Queue};
 use common::task::WorkKey;
 use tests::fleet::{DEADLINE, Fleet, Pull, Setup, run_test_with};
+use tests::forge::NewPull;
 use tokio_util::bytes::Bytes;
 
 use super::{change, repo};
@@ -200,6 +201,28 @@ async fn a_check_list_whose_event_was_lost_is_found_once() {
         let contexts: Vec<_> =
             waiting(fleet, Queue::Public).await?.iter().map(|it| it.context().to_string()).collect();
         assert_eq!(contexts, ["image-refresh/debian"]);
+        lose_everything(fleet).await.map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn more_repositories_than_the_forge_is_asked_at_a_time_are_swept() {
+    let repos: Vec<RepoName> = (0..20).map(|it| format!("octo/app-{it}").parse().unwrap()).collect();
+    let listed = |it: &RepoName| format!("[scan.test-map.\"{it}\"]\nmain = [\"debian\"]\n");
+    let scan = format!("allow-list = [\"alice\"]\n{}", repos.iter().map(listed).collect::<String>());
+    run_test_with(Setup { scan, ..nobody_works() }, async |fleet: &mut Fleet| {
+        for (place, repo) in repos.iter().enumerate() {
+            let sha = |commit: usize| CommitSha::new(format!("{:040x}", place * 100 + commit + 1));
+            fleet.forge.add_repo(repo, &"main".parse()?, &sha(0)?);
+            for pull in 1..=30 {
+                let new = NewPull::new("A change", "alice", sha(pull)?, "main".parse()?);
+                fleet.forge.open_pull(repo, new)?;
+            }
+        }
+        fleet.forge.delay(Duration::from_millis(5));
+        sweep_once(fleet).await?;
+        assert_eq!(waiting(fleet, Queue::Public).await?.len(), 600);
         lose_everything(fleet).await.map(drop)
     })
     .await;
