@@ -35,7 +35,10 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// What came of one round.
 struct Round {
     cold: Sweep,
+    /// After the statuses that the first one posted.
     warm: Sweep,
+    /// After nothing.
+    unchanged: Sweep,
     /// From the message in the queue `webhook` to the first task, in milliseconds.
     event: f64,
 }
@@ -83,9 +86,12 @@ fn rows(rounds: &[Round]) -> Vec<Row> {
         row("  tasks", Unit::Count, &|it| it.cold.tasks),
         row("sweep, warm", Unit::Seconds, &|it| it.warm.seconds).target(Target::Under(5.0)),
         row("  requests", Unit::Count, &|it| it.warm.requests),
-        row("  requests that cost of the rate limit", Unit::Count, &|it| it.warm.costing)
-            .target(Target::AtMost(0.0)),
         row("  tasks", Unit::Count, &|it| it.warm.tasks).target(Target::AtMost(0.0)),
+        row("sweep, nothing has changed", Unit::Seconds, &|it| it.unchanged.seconds)
+            .target(Target::Under(5.0)),
+        row("  requests", Unit::Count, &|it| it.unchanged.requests),
+        row("  requests that cost of the rate limit", Unit::Count, &|it| it.unchanged.costing)
+            .target(Target::AtMost(0.0)),
         row("event to its first task, median", Unit::Milliseconds, &|it| it.event),
         row("  in request times", Unit::Ratio, &|it| it.event / request).target(Target::AtMost(4.0)),
     ]
@@ -126,11 +132,12 @@ impl<'a> Stand<'a> {
     async fn round(self) -> Result<Round> {
         let cold = self.sweep().await?;
         let warm = self.sweep().await?;
+        let unchanged = self.sweep().await?;
         self.empty().await?;
         let event = self.event().await?;
         self.empty().await?;
         self.forge.finish().await?;
-        Ok(Round { cold, warm, event })
+        Ok(Round { cold, warm, unchanged, event })
     }
 
     async fn empty(&self) -> Result<()> {
