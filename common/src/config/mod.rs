@@ -10,6 +10,7 @@ mod forge;
 mod logs;
 mod problem;
 mod reader;
+mod s3;
 mod source;
 
 pub use broker::BrokerArgs;

@@ -20,6 +20,7 @@ mod index;
 mod local;
 mod log;
 mod name;
+mod s3;
 mod spool;
 mod store;
 mod utf8;
@@ -35,4 +36,8 @@ pub use error::LogError;
 pub use local::LocalStore;
 pub use log::Log;
 pub use name::{AttachmentName, Folder, InvalidName, ObjectName, Own};
+pub use s3::{
+    Acl, InvalidAcl, InvalidKey, InvalidStyle, S3Error, S3Key, S3Limits, S3Settings, S3SettingsError,
+    S3Store, Style,
+};
 pub use store::Store;

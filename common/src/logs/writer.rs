@@ -100,7 +100,7 @@ impl Writer {
         let Written { spool, chunks } = &mut self.written;
         let push = chunks.push(block.len() as u64);
         spool.append(block).await?;
-        let section = spool.section(push.write);
+        let section = spool.whole().part(push.write);
         self.store.put_section(&self.folder.own(Own::Chunk(push.write)), section).await?;
         self.store.put(&self.folder.own(Own::List), Bytes::from(push.list)).await?;
         for span in push.obsolete {

@@ -1,0 +1,125 @@
+//! What is too large for one request.
+
+use std::iter;
+
+use super::super::chunks::Span;
+use super::super::name::ObjectName;
+use super::super::spool::Section;
+use super::client::{Client, Content};
+use super::problem::{Problem, Refusal, S3Error};
+use rusty_s3::actions::{
+    AbortMultipartUpload, CompleteMultipartUpload, CompleteMultipartUploadResponse, CreateMultipartUpload,
+    HeadObject, UploadPart,
+};
+
+/// S3 takes no more.
+const MOST_PARTS: u64 = 10_000;
+
+/// The parts of so many bytes: of `part` bytes each, or larger where that would be too many.
+fn parts(bytes: u64, part: u64) -> impl Iterator<Item = Span> {
+    let part = part.max(bytes.div_ceil(MOST_PARTS)).max(1);
+    let mut start = 0;
+    iter::from_fn(move || {
+        let span = Span { start, end: bytes.min(start + part) };
+        start = span.end;
+        (!span.is_empty()).then_some(span)
+    })
+}
+
+impl Client {
+    /// Puts an object part by part; nobody sees it before it is whole. One that fails is forgotten by the bucket.
+    pub(super) async fn put_parts(&self, name: &ObjectName, content: &Section) -> Result<(), S3Error> {
+        let key = self.place.key(name.as_str());
+        let id = self.begin(name, &key).await?;
+        let sent = self.send_parts(name, &key, &id, content).await;
+        if sent.is_err() {
+            let abort =
+                AbortMultipartUpload::new(&self.place.bucket, Some(self.key.credentials()), &key, &id);
+            if let Err(error) =
+                self.send("give up the upload of", name.as_str(), abort, Content::Nothing).await
+            {
+                tracing::warn!(%error, "parts of an object are left over in the bucket");
+            }
+        }
+        sent
+    }
+
+    async fn begin(&self, name: &ObjectName, key: &str) -> Result<String, S3Error> {
+        const DOING: &str = "begin the upload of";
+        let credentials = Some(self.key.credentials());
+        let mut create = CreateMultipartUpload::new(&self.place.bucket, credentials, key);
+        self.describe(&mut create, name.as_str());
+        let answer = self.send(DOING, name.as_str(), create, Content::Nothing).await?;
+        let created = CreateMultipartUpload::parse_response(&answer.body);
+        let created = created.map_err(|it| self.unreadable(DOING, name.as_str(), &it))?;
+        Ok(created.upload_id().to_owned())
+    }
+
+    async fn send_parts(
+        &self,
+        name: &ObjectName,
+        key: &str,
+        id: &str,
+        content: &Section,
+    ) -> Result<(), S3Error> {
+        const DOING: &str = "upload a part of";
+        let mut etags = Vec::new();
+        for (number, span) in (1..).zip(parts(content.bytes(), self.limits.part)) {
+            let credentials = Some(self.key.credentials());
+            let part = UploadPart::new(&self.place.bucket, credentials, key, number, id);
+            let answer = self.send(DOING, name.as_str(), part, Content::Section(content.part(span))).await?;
+            let etag = answer.etag().ok_or_else(|| self.unreadable(DOING, name.as_str(), &"no ETag"))?;
+            etags.push(etag.to_owned());
+        }
+        self.complete(name, key, id, &etags, content.bytes()).await
+    }
+
+    async fn complete(
+        &self,
+        name: &ObjectName,
+        key: &str,
+        id: &str,
+        etags: &[String],
+        bytes: u64,
+    ) -> Result<(), S3Error> {
+        const DOING: &str = "complete the upload of";
+        let etags = || etags.iter().map(String::as_str);
+        let (bucket, credentials) = (&self.place.bucket, Some(self.key.credentials()));
+        let body = CompleteMultipartUpload::new(bucket, credentials, key, id, etags()).body();
+        let complete = CompleteMultipartUpload::new(bucket, credentials, key, id, etags());
+        match self.send(DOING, name.as_str(), complete, Content::Bytes(body.into())).await {
+            // 200 is sent before the work is done, and may have an error in its body.
+            Ok(answer) => CompleteMultipartUploadResponse::parse(&answer.body)
+                .map(drop)
+                .map_err(|it| self.unreadable(DOING, name.as_str(), &it)),
+            // An earlier try was taken, and its answer was lost.
+            Err(error) if is_gone(&error) && self.length(name, key).await == Some(bytes) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn length(&self, name: &ObjectName, key: &str) -> Option<u64> {
+        let head = HeadObject::new(&self.place.bucket, Some(self.key.credentials()), key);
+        self.send("look at", name.as_str(), head, Content::Nothing).await.ok()?.length()
+    }
+}
+
+fn is_gone(error: &S3Error) -> bool {
+    matches!(&error.problem, Problem::Refused(Refusal { code, .. }) if code == "NoSuchUpload")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_contiguous_and_few() {
+        for (bytes, part, count) in [(1, 5, 1), (5, 5, 1), (6, 5, 2), (100, 7, 15), (1_000_000, 7, 10_000)] {
+            let parts: Vec<Span> = parts(bytes, part).collect();
+            assert_eq!(parts.len(), count, "{bytes} by {part}");
+            assert_eq!((parts[0].start, parts[count - 1].end), (0, bytes));
+            assert!(parts.windows(2).all(|two| two[0].end == two[1].start));
+        }
+        assert_eq!(parts(0, 5).count(), 0);
+    }
+}
