@@ -1,5 +1,7 @@
 //! Where the objects of logs are kept.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
@@ -26,6 +28,15 @@ impl Store {
         match self {
             Self::Local(local) => local.url(name),
             Self::S3(bucket) => bucket.url(name),
+        }
+    }
+
+    /// For how long what is under way at the end of a log is waited for, before it is dropped; none: until it is done, as
+    /// dropping it would not stop it.
+    pub(super) const fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Local(_) => None,
+            Self::S3(_) => Some(Duration::from_secs(2)),
         }
     }
 

@@ -1,16 +1,20 @@
 //! What is too large for one request.
 
 use std::iter;
+use std::sync::Arc;
+
+use rusty_s3::actions::{
+    AbortMultipartUpload, CompleteMultipartUpload, CompleteMultipartUploadResponse, CreateMultipartUpload,
+    HeadObject, UploadPart,
+};
+use tokio::runtime::Handle;
 
 use super::super::chunks::Span;
 use super::super::name::ObjectName;
 use super::super::spool::Section;
 use super::client::{Client, Content};
 use super::problem::{Problem, Refusal, S3Error};
-use rusty_s3::actions::{
-    AbortMultipartUpload, CompleteMultipartUpload, CompleteMultipartUploadResponse, CreateMultipartUpload,
-    HeadObject, UploadPart,
-};
+use crate::Chain;
 
 /// S3 takes no more.
 const MOST_PARTS: u64 = 10_000;
@@ -27,21 +31,19 @@ fn parts(bytes: u64, part: u64) -> impl Iterator<Item = Span> {
 }
 
 impl Client {
-    /// Puts an object part by part; nobody sees it before it is whole. One that fails is forgotten by the bucket.
-    pub(super) async fn put_parts(&self, name: &ObjectName, content: &Section) -> Result<(), S3Error> {
+    /// Puts an object part by part; nobody sees it before it is whole. One that fails, or is dropped, is forgotten by the
+    /// bucket.
+    pub(super) async fn put_parts(
+        self: &Arc<Self>,
+        name: &ObjectName,
+        content: &Section,
+    ) -> Result<(), S3Error> {
         let key = self.place.key(name.as_str());
         let id = self.begin(name, &key).await?;
-        let sent = self.send_parts(name, &key, &id, content).await;
-        if sent.is_err() {
-            let abort =
-                AbortMultipartUpload::new(&self.place.bucket, Some(self.key.credentials()), &key, &id);
-            if let Err(error) =
-                self.send("give up the upload of", name.as_str(), abort, Content::Nothing).await
-            {
-                tracing::warn!(%error, "parts of an object are left over in the bucket");
-            }
-        }
-        sent
+        let upload = Upload { client: Arc::clone(self), name: name.clone(), id: Some(id.clone()) };
+        self.send_parts(name, &key, &id, content).await?;
+        upload.done();
+        Ok(())
     }
 
     async fn begin(&self, name: &ObjectName, key: &str) -> Result<String, S3Error> {
@@ -101,6 +103,36 @@ impl Client {
     async fn length(&self, name: &ObjectName, key: &str) -> Option<u64> {
         let head = HeadObject::new(&self.place.bucket, Some(self.key.credentials()), key);
         self.send("look at", name.as_str(), head, Content::Nothing).await.ok()?.length()
+    }
+}
+
+/// Parts that are in a bucket, and cost its owner money until they are put together or given up.
+struct Upload {
+    client: Arc<Client>,
+    name: ObjectName,
+    id: Option<String>,
+}
+
+impl Upload {
+    fn done(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) else { return };
+        let (client, name) = (Arc::clone(&self.client), self.name.clone());
+        runtime.spawn(async move {
+            let key = client.place.key(name.as_str());
+            let abort =
+                AbortMultipartUpload::new(&client.place.bucket, Some(client.key.credentials()), &key, &id);
+            if let Err(error) =
+                client.send("give up the upload of", name.as_str(), abort, Content::Nothing).await
+            {
+                tracing::warn!(error = %Chain(&error), "parts of an object are left over in the bucket");
+            }
+        });
     }
 }
 
