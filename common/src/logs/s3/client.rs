@@ -6,7 +6,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
 use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, ClientBuilder, Method, Response, Url};
+use reqwest::{Body, ClientBuilder, Method, Response, StatusCode, Url};
 use rusty_s3::S3Action;
 use tokio::time::Instant;
 
@@ -121,17 +121,33 @@ impl Client {
         &self,
         doing: &'static str,
         name: &str,
-        mut action: A,
+        action: A,
         content: Content,
     ) -> Result<Answer, S3Error> {
+        let bytes = content.length();
+        self.send_for(doing, name, action, content, bytes).await
+    }
+
+    /// The same where the other side has so many bytes to handle.
+    pub(super) async fn send_for<'a, A: S3Action<'a>>(
+        &self,
+        doing: &'static str,
+        name: &str,
+        mut action: A,
+        content: Content,
+        bytes: u64,
+    ) -> Result<Answer, S3Error> {
+        let limit = self.limits.exchange + Duration::from_secs(bytes / self.limits.slowest.max(1));
         let started = Instant::now();
         let mut pauses = pauses();
+        let mut tries = 0;
         loop {
-            let (problem, network) = match self.send_once(&mut action, &content).await {
+            tries += 1;
+            let (problem, network) = match self.send_once(&mut action, &content, limit).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            let error = S3Error { doing, url: below(&self.url, name), problem, network };
+            let error = S3Error { doing, url: below(&self.url, name), problem, tries, network };
             let pause = pauses.next().unwrap_or(LAST_PAUSE).min(LAST_PAUSE);
             if !error.problem.is_brief() || started.elapsed() + pause > self.limits.retry_for {
                 return Err(error);
@@ -146,6 +162,7 @@ impl Client {
         &self,
         action: &mut A,
         content: &Content,
+        limit: Duration,
     ) -> Result<Answer, (Problem, Option<reqwest::Error>)> {
         let method = Method::from_bytes(A::METHOD.to_str().as_bytes())
             .map_err(|it| (Problem::Unsent(it.to_string()), None))?;
@@ -159,12 +176,15 @@ impl Client {
         if matches!(method, Method::PUT | Method::POST) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(content.length()));
         }
-        let limit = self.limits.exchange + Duration::from_secs(content.length() / self.limits.slowest.max(1));
         let failed = |error: reqwest::Error| (Problem::of(&error, limit), Some(error.without_url()));
         let request = self.http.request(method, url).headers(headers).body(content.body()).timeout(limit);
         let mut response = request.send().await.map_err(failed)?;
         let body = read(&mut response).await.map_err(failed)?;
-        let status = response.status();
+        let status = match response.status() {
+            // 200 is sent before some work is done, and may have an error in its body.
+            it if it.is_success() && is_error(&body) => StatusCode::INTERNAL_SERVER_ERROR,
+            it => it,
+        };
         if !status.is_success() {
             return Err((Problem::Refused(Refusal::read(status, &body)), None));
         }
@@ -175,7 +195,7 @@ impl Client {
     /// An error for an answer that says success and is none.
     pub(super) fn unreadable(&self, doing: &'static str, name: &str, why: &dyn std::fmt::Display) -> S3Error {
         let problem = Problem::Unreadable(why.to_string());
-        S3Error { doing, url: below(&self.url, name), problem, network: None }
+        S3Error { doing, url: below(&self.url, name), problem, tries: 1, network: None }
     }
 }
 
@@ -198,6 +218,13 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
     Ok(body)
 }
 
+fn is_error(body: &[u8]) -> bool {
+    let text = body.trim_ascii_start();
+    let declaration =
+        text.strip_prefix(b"<?xml").and_then(|it| Some(&it[it.iter().position(|it| *it == b'>')? + 1..]));
+    declaration.unwrap_or(text).trim_ascii_start().starts_with(b"<Error")
+}
+
 fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(FIRST_PAUSE)
@@ -205,4 +232,19 @@ fn pauses() -> ExponentialBackoff {
         .without_max_times()
         .with_jitter()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_may_come_with_success() {
+        for error in ["<Error><Code>x</Code></Error>", "  \n<?xml version=\"1.0\"?>\n<Error/>"] {
+            assert!(is_error(error.as_bytes()), "{error}");
+        }
+        for other in ["", "<?xml", "<?xml?>", "<Result><Error/></Result>", "text"] {
+            assert!(!is_error(other.as_bytes()), "{other}");
+        }
+    }
 }

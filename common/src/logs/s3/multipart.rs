@@ -13,7 +13,7 @@ use super::super::chunks::Span;
 use super::super::name::ObjectName;
 use super::super::spool::Section;
 use super::client::{Client, Content};
-use super::problem::{Problem, Refusal, S3Error};
+use super::problem::{Problem, S3Error};
 use crate::Chain;
 
 /// S3 takes no more.
@@ -89,8 +89,7 @@ impl Client {
         let (bucket, credentials) = (&self.place.bucket, Some(self.key.credentials()));
         let body = CompleteMultipartUpload::new(bucket, credentials, key, id, etags()).body();
         let complete = CompleteMultipartUpload::new(bucket, credentials, key, id, etags());
-        match self.send(DOING, name.as_str(), complete, Content::Bytes(body.into())).await {
-            // 200 is sent before the work is done, and may have an error in its body.
+        match self.send_for(DOING, name.as_str(), complete, Content::Bytes(body.into()), bytes).await {
             Ok(answer) => CompleteMultipartUploadResponse::parse(&answer.body)
                 .map(drop)
                 .map_err(|it| self.unreadable(DOING, name.as_str(), &it)),
@@ -136,8 +135,9 @@ impl Drop for Upload {
     }
 }
 
+/// Whether it was refused only after a try of which nobody knows how it ended. (S3 says `NoSuchUpload`, others something else.)
 fn is_gone(error: &S3Error) -> bool {
-    matches!(&error.problem, Problem::Refused(Refusal { code, .. }) if code == "NoSuchUpload")
+    error.tries > 1 && matches!(&error.problem, Problem::Refused(it) if it.status.is_client_error())
 }
 
 #[cfg(test)]

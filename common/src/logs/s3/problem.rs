@@ -16,6 +16,8 @@ pub struct S3Error {
     /// With what; never with a signature in it.
     pub(super) url: String,
     pub(super) problem: Problem,
+    /// How often it was tried.
+    pub(super) tries: u32,
     /// The network's words.
     #[source]
     pub(super) network: Option<reqwest::Error>,
@@ -80,7 +82,7 @@ impl fmt::Display for Problem {
             Self::Unreadable(what) => write!(f, "the answer is not that of an S3 server ({what})"),
             Self::Silent(limit) => write!(f, "no answer within {} s", limit.as_secs_f32()),
             Self::Distrusted => {
-                f.write_str("its certificate is not trusted; if its authority is your own, set logs.s3.ca")
+                f.write_str("its certificate is not accepted; an authority of your own goes into logs.s3.ca")
             }
             Self::Unreachable => f.write_str("the connection failed"),
             Self::Unsent(why) => write!(f, "what was to be sent cannot be read: {why}"),
@@ -188,6 +190,11 @@ mod tests {
                 "403 SignatureDoesNotMatch so[31m; expected another secret in logs.s3.key",
             ),
             (500, "InternalError", "500 InternalError so[31m"),
+            (
+                404,
+                "NoSuchKey",
+                "404 NoSuchKey so[31m; if the bucket's name is in the host name of logs.s3.url, set logs.s3.style = \"virtual-host\"",
+            ),
             (
                 400,
                 "AccessControlListNotSupported",

@@ -1,0 +1,65 @@
+//! Logs in a bucket: a real S3 server over TLS, with faults.
+
+mod attachments;
+mod bucket;
+mod cost;
+mod fleet;
+mod large;
+mod outage;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use common::Clock;
+use common::logs::{AttachmentName, DEFAULT_FLUSH_AFTER, Destination, Log, S3Settings, S3Store, Store};
+use tests::s3::S3Server;
+
+/// The log of most tests.
+const FOLDER: &str = "o/r/c";
+
+/// A bucket, and logs that go to it.
+struct Place {
+    server: S3Server,
+    destination: Destination,
+}
+
+impl Place {
+    async fn new() -> Result<Self> {
+        Self::with(|_, _| Ok(())).await
+    }
+
+    /// With other settings.
+    async fn with(change: impl FnOnce(&S3Server, &mut S3Settings) -> Result<()>) -> Result<Self> {
+        common::crypto::install();
+        let server = S3Server::start().await?;
+        let mut settings = server.settings()?;
+        change(&server, &mut settings)?;
+        let spool = settings.scratch.clone();
+        let store = Store::S3(S3Store::new(&settings, Clock::system())?);
+        Ok(Self { server, destination: Destination { store, spool, flush_after: DEFAULT_FLUSH_AFTER } })
+    }
+
+    async fn open(&self) -> Result<Log> {
+        Ok(self.destination.open(&FOLDER.parse()?).await?)
+    }
+
+    /// The objects of the log.
+    fn names(&self) -> Result<Vec<String>> {
+        self.server.keys_below(FOLDER)
+    }
+
+    /// What an ended log holds.
+    async fn whole(&self) -> Result<String> {
+        let log = self.server.get(&format!("{FOLDER}/log")).await?;
+        Ok(log.map(|it| String::from_utf8(it.bytes)).transpose()?.unwrap_or_default())
+    }
+}
+
+fn attachment(name: &str) -> AttachmentName {
+    AttachmentName::new(name).unwrap()
+}
+
+/// Does not end before that, which no test may wait for in vain.
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(limit, work).await.expect("it takes too long")
+}
