@@ -83,7 +83,7 @@ impl Client {
 
     async fn delete_all(&self, folder: &str, names: impl Iterator<Item = &String>) -> Result<(), S3Error> {
         let names: Vec<String> = names.map(|it| format!("{folder}{it}")).collect();
-        let deletions = names.iter().map(|it| self.delete(it));
+        let deletions = names.into_iter().map(async |name| self.delete(&name).await);
         stream::iter(deletions).buffer_unordered(AT_ONCE).try_collect().await
     }
 

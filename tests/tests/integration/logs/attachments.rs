@@ -17,7 +17,7 @@ async fn attachments_have_types_and_keep_their_folders() -> Result<()> {
         ("empty", "text/plain; charset=utf-8", None),
     ] {
         let content = if name == "empty" { String::new() } else { format!("content of {name}") };
-        let bytes = log.attach(&attachment(name), content.as_bytes()).await?;
+        let bytes = log.attach(&attachment(name)?, content.as_bytes()).await?;
         assert_eq!(bytes, content.len() as u64);
         let object = place.server.get(&format!("{FOLDER}/{name}")).await?.unwrap();
         assert_eq!((object.kind.as_str(), object.encoding.as_deref()), (kind, encoding), "{name}");
@@ -52,7 +52,7 @@ async fn odd_names_are_kept_to_the_letter() -> Result<()> {
         "a=b@c$d,e",
     ];
     for name in names {
-        log.attach(&attachment(name), name.as_bytes()).await?;
+        log.attach(&attachment(name)?, name.as_bytes()).await?;
     }
     log.finish().await?;
     let found = place.names()?;
@@ -74,7 +74,7 @@ async fn a_stream_of_any_length_arrives() -> Result<()> {
     let mut log = place.open().await?;
     for bytes in [65_535, 65_536, 65_537, 1_000_000] {
         let content: Vec<u8> = (0..bytes).map(|n: u32| u8::try_from(n % 253).unwrap()).collect();
-        assert_eq!(log.attach(&attachment("big"), content.as_slice()).await?, u64::from(bytes));
+        assert_eq!(log.attach(&attachment("big")?, content.as_slice()).await?, u64::from(bytes));
         assert_eq!(place.server.get(&format!("{FOLDER}/big")).await?.unwrap().bytes, content);
     }
     Ok(())

@@ -9,7 +9,7 @@ mod outage;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use common::Clock;
 use common::logs::{AttachmentName, DEFAULT_FLUSH_AFTER, Destination, Log, S3Settings, S3Store, Store};
 use tests::s3::S3Server;
@@ -55,11 +55,14 @@ impl Place {
     }
 }
 
-fn attachment(name: &str) -> AttachmentName {
-    AttachmentName::new(name).unwrap()
+fn attachment(name: &str) -> Result<AttachmentName> {
+    Ok(AttachmentName::new(name)?)
 }
 
-/// Does not end before that, which no test may wait for in vain.
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(limit, work).await.expect("it takes too long")
+/// What is done in time.
+async fn within<T, E: Into<anyhow::Error>>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T> {
+    tokio::time::timeout(limit, work).await.context("it takes too long")?.map_err(Into::into)
 }

@@ -28,7 +28,7 @@ async fn what_is_answered_with_trouble_is_tried_again() -> Result<()> {
         place.server.fail_next(1, fault);
         place.server.wait_until_visible(FOLDER, "text").await?;
         place.server.fail_next(1, fault);
-        log.attach(&attachment("a"), "attached".as_bytes()).await?;
+        log.attach(&attachment("a")?, "attached".as_bytes()).await?;
         place.server.fail_next(2, fault);
         within(SOON, log.finish()).await?;
         assert_eq!(place.whole().await?, "text", "{fault:?}");
@@ -45,7 +45,7 @@ async fn what_is_refused_is_an_error_at_once() -> Result<()> {
     log.write("text").await?;
     let before = place.server.story().len();
     place.server.fail_those(1, Fault::Status(400, "EntityTooLarge"), |it| it.key.ends_with("/a"));
-    let error = log.attach(&attachment("a"), "attached".as_bytes()).await.unwrap_err();
+    let error = log.attach(&attachment("a")?, "attached".as_bytes()).await.unwrap_err();
     assert!(error.to_string().ends_with("/o/r/c/a: 400 EntityTooLarge a fault of the test"), "{error}");
     let tries = place.server.requests()[before..].iter().filter(|it| it.key.ends_with("/a")).count();
     assert_eq!(tries, 1);
@@ -110,7 +110,7 @@ async fn a_bucket_that_stays_away_is_an_error_in_the_end() -> Result<()> {
     log.write("text\n").await?;
     place.server.go_away().await;
     let error = within(Duration::from_secs(12), log.finish()).await.unwrap_err();
-    let error = common::Chain(&error).to_string();
+    let error = common::Chain(error.as_ref()).to_string();
     assert!(
         error.contains("cannot put https://localhost") && error.contains("the connection failed"),
         "{error}"
