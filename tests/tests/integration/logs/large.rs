@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tests::s3::Fault;
+use tokio::process::Command;
 
 use super::{FOLDER, Place, attachment, within};
 
@@ -90,31 +91,24 @@ async fn an_upload_that_fails_is_given_up_at_the_bucket() -> Result<()> {
     Ok(())
 }
 
-/// Law 9, with the bucket in another process's stead: what this one takes for 200 MB is bounded, and most of it is the server's.
+/// Law 9. In a process of its own, which holds nothing but the log. (Measured: 3.7 MB for 10 MB, 4.1 for 150, 6.1 for 1000.)
 #[tokio::test]
 async fn memory_does_not_grow_with_the_log() -> Result<()> {
-    let place = Place::with(|_, settings| {
-        settings.limits.multipart_from = 20 * 1024 * 1024;
-        Ok(())
-    })
-    .await?;
-    let mut log = place.open().await?;
-    let piece = content(MIB);
-    let before = resident_bytes()?;
-    for n in 0..200 {
-        log.copy_from(piece.as_slice()).await?;
-        if n % 40 == 0 {
-            place.server.wait_for_silence(Duration::from_millis(50)).await;
-        }
+    let place = Place::new().await?;
+    let ca = tempfile::NamedTempFile::new()?;
+    std::fs::write(ca.path(), place.server.ca())?;
+    let program = tests::fleet::binary("write-log")?;
+    for megabytes in [10, 150] {
+        let (url, ca) = (place.server.url(), ca.path().to_owned());
+        let writing = Command::new(&program).arg(url).arg(ca).arg(megabytes.to_string()).output();
+        let written = within(Duration::from_mins(2), writing).await?;
+        let said = String::from_utf8_lossy(&written.stderr);
+        assert!(written.status.success(), "{said}");
+        let kilobytes: u64 = String::from_utf8(written.stdout)?.trim().parse()?;
+        assert!(kilobytes < 16_000, "{megabytes} MB took {kilobytes} kB");
+        let log = place.server.get(&format!("{FOLDER}/log")).await?.context("no log")?;
+        assert_eq!(log.bytes.len(), megabytes * 1_000_000);
+        assert_eq!(place.names()?, ["index.html", "log", "log.html"]);
     }
-    within(Duration::from_mins(2), log.finish()).await?;
-    let grown = resident_bytes()?.saturating_sub(before);
-    assert!(grown < 64_000_000, "it grew by {grown} bytes");
-    assert_eq!(place.server.keys_below(FOLDER)?, ["index.html", "log", "log.html"]);
     Ok(())
-}
-
-fn resident_bytes() -> Result<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm")?;
-    Ok(statm.split(' ').nth(1).context("no resident size")?.parse::<u64>()? * 4096)
 }

@@ -81,6 +81,29 @@ async fn a_job_prints_on_while_the_bucket_is_away() -> Result<()> {
     Ok(())
 }
 
+/// What gathers meanwhile goes together: a slow bucket gets fewer and larger chunks.
+#[tokio::test]
+async fn a_slow_bucket_does_not_slow_the_job() -> Result<()> {
+    let place = Place::new().await?;
+    let mut log = place.open().await?;
+    place.server.fail_next(usize::MAX, Fault::Slow(Duration::from_millis(700)));
+    let started = Instant::now();
+    for n in 0..40 {
+        log.write(format!("{n}\n").repeat(50_000)).await?;
+        sleep(Duration::from_millis(50)).await;
+    }
+    let printing = started.elapsed();
+    assert!(printing < Duration::from_secs(10), "it took {printing:?}");
+    let chunks = place.server.story().iter().filter(|it| it.contains("log.0-")).count();
+    assert!(chunks <= 4, "{chunks} in {printing:?}");
+    place.server.no_more_faults();
+    log.finish().await?;
+    let expected: String = (0..40).map(|n| format!("{n}\n").repeat(50_000)).collect();
+    assert!(place.whole().await? == expected, "the same bytes");
+    assert_eq!(place.names()?, ["index.html", "log", "log.html"]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_bucket_that_is_away_at_the_end_has_the_log_later() -> Result<()> {
     let mut place = Place::new().await?;
