@@ -124,7 +124,8 @@ impl QueueNames {
     #[must_use]
     pub fn with_internal(name: &str) -> Option<Self> {
         let taken = Queue::ALL.iter().any(|it| *it != Queue::Internal && it.name() == name);
-        let fit = (1..=255).contains(&name.len())
+        // Names are of 255 bytes at most, and ours are made longer: see `broker::waiting_rooms`.
+        let fit = (1..=200).contains(&name.len())
             && !name.starts_with("amq.")
             && !name.chars().any(char::is_control);
         (!taken && fit).then(|| Self { internal: name.to_owned() })

@@ -64,18 +64,24 @@ pub fn check(body: &[u8], queue: Queue) -> Result<(), Refusal> {
         return Err(Refusal::new("there is no message on the standard input"));
     }
     match queue.holds() {
-        Holds::Tasks => check_task(body).map_err(|it| Refusal::because(queue, "tasks", it)),
+        Holds::Tasks => check_task(body, queue).map_err(|it| Refusal::because(queue, "tasks", it)),
         Holds::Events => check_event(body).map_err(|it| Refusal::because(queue, "events", vec![it])),
         Holds::Anything => Ok(()),
     }
 }
 
 /// Workers ignore fields that they do not know; from an operator they are slips.
-fn check_task(body: &[u8]) -> Result<(), Vec<String>> {
+fn check_task(body: &[u8], queue: Queue) -> Result<(), Vec<String>> {
     let report = |it: InvalidTask| vec![Chain(&it).to_string()];
-    Task::parse(body).map_err(report)?;
+    let kind = Task::parse(body).map_err(report)?.kind;
     let unknown = Task::unknown_fields(body).map_err(report)?;
-    let problems: Vec<_> = unknown.iter().map(|path| format!("{path}: unknown field")).collect();
+    let misplaced = (!kind.fits(queue)).then(|| {
+        let fitting: Vec<_> =
+            Queue::ALL.into_iter().filter(|it| kind.fits(*it)).map(|it| format!("`{it}`")).collect();
+        format!("{}: belongs on {}", kind.name(), fitting.join(", "))
+    });
+    let unknown = unknown.iter().map(|path| format!("{path}: unknown field"));
+    let problems: Vec<_> = misplaced.into_iter().chain(unknown).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -128,6 +134,16 @@ mod tests {
     }
 
     #[test]
+    fn statistics_have_a_queue_of_their_own() {
+        let body = r#"{"statistics": {"repo": "o/r", "sha": "abcdef"}}"#;
+        assert_eq!(check(body.as_bytes(), Queue::Statistics), Ok(()));
+        for queue in [Queue::Public, Queue::Internal] {
+            let error = refused(body, queue);
+            assert!(error.ends_with("\n  statistics: belongs on `statistics`"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_refusal_has_the_path_to_each_bad_field() {
         let error = refused(r#"{"job": {"repo": "o/r", "env": {"A": 1}}}"#, Queue::Public);
         let mut lines = error.lines();
@@ -147,7 +163,8 @@ mod tests {
     #[test]
     fn the_webhook_queue_takes_events() {
         let check = |body: &str| check(body.as_bytes(), Queue::Webhook);
-        assert_eq!(check(r#"{"event": "issues", "request": {"action": "opened"}}"#), Ok(()));
+        assert_eq!(check(r#"{"event": "ping", "request": {"zen": "x"}}"#), Ok(()));
+        assert!(check(r#"{"event": "issues", "request": {"action": "opened"}}"#).is_err());
         assert!(check(r#"{"event": "issues"}"#).unwrap_err().to_string().contains("missing field `request`"));
         assert!(check(r#"{"event": "a b", "request": {}}"#).unwrap_err().to_string().contains("\n  event: "));
         let error = check(r#"{"event": "status", "request": {"sha": 5}}"#).unwrap_err().to_string();

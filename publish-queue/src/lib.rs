@@ -6,16 +6,12 @@
 //! | [`body`] | what may go into which queue, known before a socket is opened |
 //! | [`publish`] | putting it there |
 //! | [`inspect`] | looking into queues |
-//! | [`entry`] | a message as a line of text |
-//! | [`mod@line`] | any text as one line that is harmless to a terminal |
 //! | [`options`] | what both programs are told |
 //! | [`failure`] | how they fail, and with which exit code |
 
 pub mod body;
-pub mod entry;
 pub mod failure;
 pub mod inspect;
-pub mod line;
 pub mod options;
 pub mod publish;
 

@@ -3,7 +3,9 @@
 use clap::Args;
 use common::Clock;
 use common::broker::Broker;
-use common::config::{BrokerArgs, ConfigArgs, ConfigError, Environment, Reader, Source};
+use common::config::{
+    BrokerArgs, ConfigArgs, ConfigError, Environment, Reader, Source, Summary, summarize_broker,
+};
 use common::queue::{Queue, QueueNames};
 use common::telemetry::LogArgs;
 
@@ -37,9 +39,14 @@ impl Options {
         }
     }
 
-    /// Whether the configuration was all that is to be looked at.
+    /// Whether the configuration was all that is to be looked at; then what was understood of it is printed.
     #[must_use]
-    pub const fn only_check(&self) -> bool {
+    pub fn only_check(&self, broker: &Broker) -> bool {
+        if self.config.check_config {
+            let mut summary = Summary::default();
+            summarize_broker(broker, &mut summary);
+            summary.print();
+        }
         self.config.check_config
     }
 }

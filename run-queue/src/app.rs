@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use common::Chain;
 use common::broker::{Broker, BrokerError};
+use common::config::Forges;
 use common::lifecycle::{Exit, Lifecycle, Part};
 use common::queue::Queue;
 use common::service::{self, Readiness};
@@ -12,7 +13,7 @@ use prometheus_client::registry::Registry;
 use crate::execute::{ExecuteSettings, Executor};
 use crate::metrics::{self, Metrics};
 use crate::role::Role;
-use crate::scan::Scanner;
+use crate::scan::{Scanner, SettingsWatch, SweepMetrics, Sweeper};
 use crate::settings::WorkerSettings;
 
 /// Events are dealt with side by side: most of the time a scanner waits for the forge.
@@ -22,12 +23,18 @@ const SCAN_SLOTS: usize = 4;
 pub struct App {
     /// The broker that work comes from.
     pub broker: Broker,
+    /// The forges, for what operators see of them.
+    pub forges: Forges,
     /// How it works.
     pub worker: WorkerSettings,
     /// How it performs tasks.
     pub settings: ExecuteSettings,
     /// Turns events into tasks, where it is asked to.
     pub scanner: Option<Scanner>,
+    /// Looks at everything every so often, where events are dealt with.
+    pub sweeper: Option<Sweeper>,
+    /// Reads the scanner's settings again, where events are dealt with.
+    pub watch: Option<SettingsWatch>,
     /// Performs tasks, where it is asked to.
     pub executor: Option<Executor>,
 }
@@ -35,6 +42,8 @@ pub struct App {
 /// The roles, and what they share.
 struct Roles {
     scan: Option<Role<Scanner>>,
+    sweep: Option<Sweeper>,
+    watch: Option<SettingsWatch>,
     execute: Option<Role<Executor>>,
 }
 
@@ -52,19 +61,33 @@ impl App {
             Err(error) => return cannot_begin(&error),
         };
         let mut registry = Registry::default();
+        self.forges.register(&mut registry);
         let readiness = Readiness::default();
-        let Roles { scan, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
+        let sweeps = SweepMetrics::register(&mut registry);
+        let Roles { scan, sweep, watch, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
         let scan = scan.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
+        let stopping = lifecycle.stopping();
+        let sweep = sweep.as_ref().map(|it| Part::new("sweep", it.run(&sweeps, stopping)));
+        let watch = watch.inspect(|it| it.register(&mut registry));
+        let watch = watch.map(|it| Part::new("settings", it.run(stopping)));
         let execute = execute.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         // Operators can look for as long as tasks take to end.
         let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
-        let parts = scan.into_iter().chain(execute);
+        let parts = scan.into_iter().chain(sweep).chain(watch).chain(execute);
         service::serve_during(listener, operators, lifecycle.run(parts)).await
+    }
+
+    /// Looks at everything once and ends.
+    pub async fn sweep(self) -> Exit {
+        match self.sweeper {
+            Some(sweeper) => sweeper.command().await,
+            None => Exit::NothingToDo,
+        }
     }
 
     /// Takes one message, from the first of its queues that has one, deals with it and ends: events before tasks.
     pub async fn once(self) -> Exit {
-        match self.take_one().await {
+        match Box::pin(self.take_one()).await {
             Ok(exit) => exit,
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "the message was not dealt with");
@@ -76,7 +99,7 @@ impl App {
     async fn take_one(self) -> Result<Exit, BrokerError> {
         let lifecycle = Lifecycle::install().unwrap_or_else(|_| Lifecycle::new());
         let session = self.broker.connect("once").await?;
-        let Roles { scan, execute } =
+        let Roles { scan, sweep: _, watch: _, execute } =
             self.roles(&Metrics::register(&mut Registry::default()), &Readiness::default());
         let mut exit = Exit::NothingToDo;
         if let Some(role) = &scan {
@@ -90,7 +113,7 @@ impl App {
     }
 
     fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
-        let Self { worker, settings, scanner, executor, broker: _ } = self;
+        let Self { worker, settings, scanner, sweeper, watch, executor, broker: _, forges: _ } = self;
         let scan = scanner.map(|it| Role {
             name: "scan",
             queues: vec![Queue::Webhook],
@@ -109,7 +132,7 @@ impl App {
             metrics: metrics.of(metrics::Role::Execute),
             ready: readiness.part(),
         });
-        Roles { scan, execute }
+        Roles { scan, sweep: sweeper, watch, execute }
     }
 }
 

@@ -3,13 +3,18 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use common::config::{BrokerArgs, ConfigArgs, ConfigError, Environment, Forges, Reader, Source, logs};
+use common::config::{
+    BrokerArgs, ConfigArgs, ConfigError, Environment, Forges, Reader, Source, Summary, logs,
+};
+use common::config::{summarize_broker, summarize_logs};
 use common::lifecycle::Exit;
 use common::telemetry::LogArgs;
 use common::{Clock, crypto, hostname};
 use run_queue::App;
-use run_queue::execute::{ContainerSettings, ExecuteArgs, Executor, SecretSettings};
-use run_queue::scan::{ScanArgs, Scanner};
+use run_queue::execute::{
+    ContainerSettings, ExecuteArgs, Executor, Running, SecretSettings, StatisticsSettings,
+};
+use run_queue::scan::{ScanArgs, ScanSource, Scanner, SettingsWatch, Sweeper};
 use run_queue::settings::WorkerArgs;
 
 /// A worker: turns events into tasks (`scan`) and performs tasks (`execute`); without a subcommand, both
@@ -40,6 +45,8 @@ struct Cli {
 enum RoleName {
     /// Turn events into tasks
     Scan,
+    /// Look once at all configured repositories as if their events had come; exit code 1 when another process is at it
+    Sweep,
     /// Perform tasks
     Execute(ExecuteArgs),
 }
@@ -54,40 +61,76 @@ async fn main() -> ExitCode {
             eprintln!("run-queue: {problems}");
             Exit::Usage
         }
-        Ok(_) if cli.config.check_config => Exit::Done,
-        Ok(app) if cli.once => app.once().await,
-        Ok(app) => app.run().await,
+        Ok((_, summary)) if cli.config.check_config => {
+            summary.print();
+            Exit::Done
+        }
+        Ok((app, _)) if matches!(cli.role, Some(RoleName::Sweep)) => app.sweep().await,
+        Ok((app, _)) if cli.once => Box::pin(app.once()).await,
+        Ok((app, _)) => app.run().await,
     };
     exit.code()
 }
 
 /// Reads everything and opens nothing.
-fn configure(cli: &Cli) -> Result<App, ConfigError> {
-    let reader = Reader::new(Source::load(cli.config.config.as_deref())?, Environment::read());
+fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
+    let file = Source::file(cli.config.config.as_deref());
+    let reader = Reader::new(Source::load(file.as_deref())?, Environment::read());
     let clock = Clock::system();
     let broker = cli.broker.read(&reader, clock);
     let names = broker.as_ref().map(|it| it.queues.clone()).unwrap_or_default();
     let worker = cli.worker.read(&reader);
     let (scans, executes) = match &cli.role {
         None => (true, Some(ExecuteArgs::default())),
-        Some(RoleName::Scan) => (true, None),
+        Some(RoleName::Scan | RoleName::Sweep) => (true, None),
         Some(RoleName::Execute(arguments)) => (false, Some(arguments.clone())),
     };
     let settings = executes.clone().unwrap_or_default().read(&reader, &names);
     let scan = cli.scan.read(&reader);
     let container = ContainerSettings::read(&reader);
     let secrets = SecretSettings::read(&reader);
+    let statistics = StatisticsSettings::read(&reader);
     let (Some(broker), Some(forges), Some(logs)) = (broker, Forges::read(&reader), logs(&reader)) else {
         return Err(reader.into_problems());
     };
-    let scanner = Scanner { settings: scan, forge: forges.default_forge().clone(), clock };
+    let mut summary = Summary::default();
+    summarize_broker(&broker, &mut summary);
+    worker.summarize(&mut summary);
+    scan.summarize(&mut summary);
+    settings.summarize(&names, &mut summary);
+    container.summarize(&mut summary);
+    secrets.summarize(&mut summary);
+    statistics.summarize(&mut summary);
+    forges.summarize(&mut summary);
+    summarize_logs(&logs, &mut summary);
+    let sweep = scan.sweep.clone();
+    let source = ScanSource { args: cli.scan.clone(), file, environment: reader.environment.clone() };
+    let every = cli.scan.reload_every(&reader);
+    let (live, watch) = SettingsWatch::new(source, scan, every, clock);
+    let scanner = Scanner { settings: live, forge: forges.default_forge().clone(), clock };
     let (poll, longest) = (settings.poll, settings.longest);
-    let executor = Executor { container, secrets, forges, logs, poll, longest, host: hostname() };
-    reader.finish(App {
+    let (host, running) = (hostname(), Running::default());
+    let executor = Executor {
+        container,
+        secrets,
+        forges: forges.clone(),
+        statistics,
+        logs,
+        poll,
+        longest,
+        host,
+        running,
+    };
+    let sweeper = Sweeper { scanner: scanner.clone(), settings: sweep, broker: broker.clone() };
+    let app = App {
         broker,
+        forges,
         worker,
         settings,
         scanner: scans.then_some(scanner),
+        sweeper: scans.then_some(sweeper),
+        watch: scans.then_some(watch),
         executor: executes.map(|_| executor),
-    })
+    };
+    reader.finish((app, summary))
 }

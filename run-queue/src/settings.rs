@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use common::config::Reader;
+use common::config::{Reader, Summary};
 
 use crate::handler::Attempts;
 
@@ -22,6 +22,16 @@ pub struct WorkerSettings {
     pub attempts: Attempts,
     /// Where the operator's endpoints are.
     pub service_listen: SocketAddr,
+}
+
+impl WorkerSettings {
+    /// What was understood of `[worker]`.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("worker");
+        summary.line("attempts", self.attempts.most);
+        summary.line("retry-seconds", self.attempts.first_pause.as_secs_f64());
+        summary.line("service-listen", self.service_listen);
+    }
 }
 
 impl WorkerArgs {

@@ -11,8 +11,10 @@
 //! | [`s3`] | a bucket over TLS that checks signatures, with faults |
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
+//! | [`openapi`] | what GitHub says of its API |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
+//! | [`situations`] | what programs of both generations do in the same situation |
 //! | [`services`] | all of it at once, for a run of many tests |
 //!
 //! `with-services -- COMMAND` starts these once for a whole run of tests; without it every test
@@ -27,8 +29,10 @@ pub mod group;
 pub mod image;
 pub mod leftovers;
 pub mod local;
+pub mod openapi;
 pub mod ports;
 pub mod s3;
 pub mod secrets;
 pub mod services;
 pub mod settings;
+pub mod situations;

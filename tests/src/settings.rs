@@ -19,6 +19,8 @@ pub const RUN: &str = "FLOTILLA_TEST_RUN";
 pub const IMAGE: &str = "FLOTILLA_TEST_IMAGE";
 /// A python that has pika, for what older programs do; `tests/interop/python.sh` makes one and prints it.
 pub const PYTHON: &str = "FLOTILLA_TEST_PYTHON";
+/// Set: all situations of `tests/interop/decisions.jsonl` are played, not some of each kind.
+pub const ALL: &str = "FLOTILLA_TEST_ALL";
 /// podman's own variable: the file with its settings.
 pub const CONTAINERS_CONF: &str = "CONTAINERS_CONF";
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{any, post};
 use common::broker::{Broker, Sessions};
 use common::lifecycle::{Exit, Lifecycle, Part};
 use common::service::{self, Readiness};
@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Budget;
+use crate::inspect::{Inspection, inspect};
 use crate::metrics::{LinkGauges, Metrics};
 use crate::outlet::outlet;
 use crate::receive::{Receiver, receive};
@@ -38,7 +39,11 @@ pub async fn run(broker: Broker, settings: WebhookSettings) -> Exit {
         confirm: settings.confirm,
         metrics,
     };
-    let router = Router::new().route("/", post(receive)).with_state(Arc::new(receiver));
+    let mut router = Router::new().route("/", post(receive)).with_state(Arc::new(receiver));
+    if let Some(token) = &settings.inspect_token {
+        let inspection = Inspection::new(token, broker.clone(), &mut registry);
+        router = router.route("/inspect-queue", any(inspect).with_state(Arc::new(inspection)));
+    }
     // The connection outlives the last request that needs it.
     let answered = CancellationToken::new();
     let receiving = async {

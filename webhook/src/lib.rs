@@ -4,6 +4,7 @@ mod answer;
 mod app;
 mod body;
 mod filter;
+mod inspect;
 mod metrics;
 mod outlet;
 mod receive;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::broker::Broker;
-use common::config::{BrokerArgs, ConfigArgs, ConfigError, Environment, Reader, Source};
+use common::config::{
+    BrokerArgs, ConfigArgs, ConfigError, Environment, Reader, Source, Summary, summarize_broker,
+};
 use common::lifecycle::Exit;
 use common::telemetry::LogArgs;
 use common::{Clock, crypto};
@@ -38,7 +40,13 @@ async fn main() -> ExitCode {
             eprintln!("webhook: {problems}");
             Exit::Usage
         }
-        Ok(_) if cli.config.check_config => Exit::Done,
+        Ok((broker, settings)) if cli.config.check_config => {
+            let mut summary = Summary::default();
+            summarize_broker(&broker, &mut summary);
+            settings.summarize(&mut summary);
+            summary.print();
+            Exit::Done
+        }
         Ok((broker, settings)) => webhook::run(broker, settings).await,
     };
     exit.code()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use common::config::Reader;
+use common::config::{Reader, Summary, Table, count};
 
 /// The sender gives up after 10 s (GitHub's documentation of webhooks).
 const CONFIRM: Duration = Duration::from_secs(8);
@@ -35,6 +35,8 @@ pub struct WebhookSettings {
     pub sha1: Sha1,
     /// How long the broker may take to confirm before the sender is told to try again.
     pub confirm: Duration,
+    /// What operators show to see the queues at `/inspect-queue`; without one there is no such page.
+    pub inspect_token: Option<SecretString>,
 }
 
 /// What to make of a delivery that is signed with SHA-1 alone.
@@ -52,6 +54,19 @@ impl fmt::Debug for WebhookSettings {
     }
 }
 
+impl WebhookSettings {
+    /// What was understood of `[webhook]`.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("webhook");
+        summary.line("listen", self.listen);
+        summary.line("service-listen", self.service_listen);
+        summary.line("secret-files", count(self.secrets.len(), "secret", "secrets"));
+        summary.line("accept-sha1", self.sha1 == Sha1::Accept);
+        summary.line("confirm-seconds", self.confirm.as_secs_f64());
+        summary.line("inspect-token", if self.inspect_token.is_some() { "set" } else { "-" });
+    }
+}
+
 impl WebhookArgs {
     /// Reads `[webhook]`; the options win. `secrets_dir` is where the secret is unless something says otherwise.
     #[must_use]
@@ -61,6 +76,7 @@ impl WebhookArgs {
         let service = table.listen("service-listen");
         let sha1 = if table.flag("accept-sha1") == Some(true) { Sha1::Accept } else { Sha1::Refuse };
         let confirm = table.seconds("confirm-seconds", 0.1, 60.0).unwrap_or(CONFIRM);
+        let inspect_token = inspect_token(&table);
         let files = secret_files(reader, table.words("secret-files"), secrets_dir);
         table.done();
         WebhookSettings {
@@ -69,8 +85,26 @@ impl WebhookArgs {
             secrets: files.iter().filter_map(|it| secret(reader, it)).collect(),
             sha1,
             confirm,
+            inspect_token,
         }
     }
+}
+
+/// A token of this many characters cannot be guessed through the network.
+const LEAST_TOKEN: usize = 16;
+
+fn inspect_token(table: &Table<'_>) -> Option<SecretString> {
+    let token = table.text("inspect-token")?;
+    // Others cannot be in a header, or not for every client.
+    if token.len() < LEAST_TOKEN || !token.bytes().all(|it| it.is_ascii_graphic()) {
+        table.problem(
+            "inspect-token",
+            format!(
+                "expected [{{file=\"NAME\"}}] of a token of at least {LEAST_TOKEN} printable ASCII characters without spaces"
+            ),
+        );
+    }
+    Some(token.into())
 }
 
 /// The environment wins, as in existing deployments.

@@ -27,6 +27,9 @@ pub struct Intake {
     queues: QueueNames,
     consumers: SelectAll<BoxStream<'static, (Queue, Pushed)>>,
     tags: Vec<ShortString>,
+    /// The broker is quicker than we are: when it hears of an acknowledgement it sends the next delivery at once, which can be here
+    /// before the task that acknowledged has heard that it did.
+    early: Option<Received>,
 }
 
 /// What a consumer's stream says; the end of a stream is an item of its own, or the other streams would hide it.
@@ -46,7 +49,7 @@ impl Intake {
         // task of each (RabbitMQ 4.3 must be told to permit that: `deprecated_features.permit.global_qos`).
         let qos = BasicQosOptions { global: from.len() > 1 };
         within(LIMIT, || "set the prefetch to 1".to_owned(), channel.basic_qos(1, qos)).await?;
-        let mut intake = Self { channel, queues, consumers: SelectAll::new(), tags: Vec::new() };
+        let mut intake = Self { channel, queues, consumers: SelectAll::new(), tags: Vec::new(), early: None };
         for queue in from {
             let consumer = intake.consume(*queue).await?;
             intake.tags.push(consumer.tag());
@@ -72,6 +75,13 @@ impl Intake {
 
     /// The next delivery; pending while there is none. After an error the intake is of no use.
     pub async fn next(&mut self) -> Result<Received, BrokerError> {
+        match self.early.take() {
+            Some(early) => Ok(early),
+            None => self.pushed().await,
+        }
+    }
+
+    async fn pushed(&mut self) -> Result<Received, BrokerError> {
         match self.consumers.next().await {
             Some((queue, Pushed::Delivery(it))) => {
                 Ok(Received::new(*it, queue, self.queues.clone(), self.channel.clone()))
@@ -82,12 +92,17 @@ impl Intake {
         }
     }
 
-    /// Returns when the deliveries of this intake are lost. To be asked while one is dealt with: there is no other until it is
-    /// settled.
+    /// Returns when the deliveries of this intake are lost. To be asked while one is dealt with: there is at most one other, which
+    /// is kept for [`Intake::next`], until it is settled.
     pub async fn broken(&mut self) -> BrokerError {
-        match self.next().await {
-            Err(error) => error,
-            Ok(_) => BrokerError::Lost("the broker sent more than the prefetch allows".to_owned()),
+        loop {
+            match self.pushed().await {
+                Err(error) => return error,
+                Ok(early) if self.early.is_none() => self.early = Some(early),
+                Ok(_) => {
+                    return BrokerError::Lost("the broker sent more than the prefetch allows".to_owned());
+                }
+            }
         }
     }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::watch;
 
 use super::error::within;
-use super::{BrokerError, Outgoing};
+use super::{BrokerError, Outgoing, waiting};
 use crate::queue::QueueNames;
 use crate::{Chain, Clock};
 
@@ -45,15 +45,16 @@ impl Publisher {
     }
 
     /// Publishes what is to come into its queue after a pause. It waits in a queue of its own, without a consumer, whose messages
-    /// expire into the queue that they are for; the broker deletes it some time after the last one has left.
+    /// expire into the queue that they are for; the broker deletes it some time after the last one has left. The pause is rounded
+    /// up to one that has a room (see [`super::waiting_rooms`]): 125 ms, then twice the one before, to a little more than an hour.
     pub async fn publish_later(&self, message: &Outgoing, pause: Duration) -> Result<(), BrokerError> {
         let queue = self.queues.of(message.queue);
-        let millis = u32::try_from(pause.as_millis()).unwrap_or(u32::MAX);
-        let waiting = format!("retry.{queue}.{millis}");
+        let millis = waiting::step(pause);
+        let waiting = waiting::room(queue, millis);
         let declare = self.channel.queue_declare(
             waiting.as_str().into(),
             QueueDeclareOptions::durable(),
-            waiting_room(queue, millis),
+            waiting::arguments(queue, millis),
         );
         within(CONFIRM_LIMIT, || format!("declare the queue `{waiting}`"), declare).await?;
         self.send(&waiting, &message.body, message.properties(self.clock, self.app)).await
@@ -105,14 +106,4 @@ impl Publisher {
         let reason = broken.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
         BrokerError::Lost(reason.unwrap_or_default())
     }
-}
-
-/// `x-expires` is longer than `x-message-ttl`, so no message goes with its queue.
-fn waiting_room(queue: &str, millis: u32) -> FieldTable {
-    let mut table = FieldTable::default();
-    table.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis.into()));
-    table.insert("x-expires".into(), AMQPValue::LongLongInt(i64::from(millis) + 600_000));
-    table.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
-    table.insert("x-dead-letter-routing-key".into(), AMQPValue::LongString(queue.into()));
-    table
 }

@@ -15,7 +15,7 @@ use super::{BrokerError, Intake, Publisher, Received};
 use crate::queue::{Queue, QueueArguments, QueueNames};
 use crate::{Chain, Clock};
 
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// A connection to the broker. It does not heal: at the first error it is given up, and [`super::Sessions`] makes another.
 pub struct Session {
@@ -50,8 +50,12 @@ impl Session {
         Self { connection, queues, clock, app, events }
     }
 
-    async fn channel(&self) -> Result<Channel, BrokerError> {
+    pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
         within(LIMIT, || "open a channel".to_owned(), self.connection.create_channel()).await
+    }
+
+    pub(super) const fn queues(&self) -> &QueueNames {
+        &self.queues
     }
 
     /// Makes sure that the queues exist, with their exact arguments. The one place that declares.
@@ -68,29 +72,6 @@ impl Session {
         }
         close(&channel).await;
         Ok(())
-    }
-
-    /// How many messages wait in a queue (those that are out with a worker do not count); an error where it does not exist.
-    pub async fn depth(&self, queue: Queue) -> Result<u32, BrokerError> {
-        self.depth_of(self.queues.of(queue)).await
-    }
-
-    /// The same for a queue that is none of the fleet's: where retries wait.
-    pub async fn depth_of(&self, name: &str) -> Result<u32, BrokerError> {
-        let channel = self.channel().await?;
-        let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-        let declare = channel.queue_declare(name.into(), options, FieldTable::default());
-        let found = within(LIMIT, || format!("look at the queue `{name}`"), declare).await;
-        match found {
-            Ok(state) => {
-                close(&channel).await;
-                Ok(state.message_count())
-            }
-            Err(BrokerError::Refused { source, .. }) if is_not_found(&source) => {
-                Err(BrokerError::Missing(name.to_owned()))
-            }
-            Err(other) => Err(other),
-        }
     }
 
     /// What puts messages into queues.
@@ -110,24 +91,6 @@ impl Session {
         let get = channel.basic_get(name.into(), BasicGetOptions::default());
         let got = within(LIMIT, || format!("take from `{name}`"), get).await?;
         Ok(got.map(|it| Received::new(it.delivery, queue, self.queues.clone(), channel)))
-    }
-
-    /// Shows the messages of a queue in their order, at most those that are there now, and puts each back to where it was by
-    /// closing the channel that holds them. They come back with the redelivered flag set; nothing else changes.
-    pub async fn peek(&self, queue: Queue, mut see: impl FnMut(&Received)) -> Result<u32, BrokerError> {
-        let count = self.depth(queue).await?;
-        let channel = self.channel().await?;
-        let name = self.queues.of(queue);
-        let mut seen = 0;
-        while seen < count {
-            let get = channel.basic_get(name.into(), BasicGetOptions::default());
-            let Some(got) = within(LIMIT, || format!("look into `{name}`"), get).await? else { break };
-            see(&Received::new(got.delivery, queue, self.queues.clone(), channel.clone()));
-            seen += 1;
-        }
-        let closed = channel.close(200, "seen".into());
-        within(LIMIT, || "put back what was looked at".to_owned(), closed).await?;
-        Ok(seen)
     }
 
     /// The next thing that happens to the connection.
@@ -187,7 +150,7 @@ fn of_the_connection(event: Event, connected: bool) -> Option<SessionEvent> {
     }
 }
 
-async fn close(channel: &Channel) {
+pub(super) async fn close(channel: &Channel) {
     let closed = channel.close(200, "done".into());
     if let Err(error) = within(LIMIT, || "close a channel".to_owned(), closed).await {
         tracing::debug!(error = %Chain(&error), "a channel did not close in good order");
@@ -206,8 +169,10 @@ fn arguments(of: QueueArguments) -> FieldTable {
     table
 }
 
-fn is_not_found(error: &lapin::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ProtocolError(it) if *it.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+/// Whether the broker refused with this reason; that ended the channel, and nothing else.
+pub(super) fn is_refusal(error: &BrokerError, reason: &AMQPSoftError) -> bool {
+    let BrokerError::Refused { source, .. } = error else { return false };
+    matches!(source.kind(), ErrorKind::ProtocolError(it) if *it.kind() == AMQPErrorKind::Soft(reason.clone()))
 }
 
 #[cfg(test)]

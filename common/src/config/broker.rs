@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use rustls::pki_types::ServerName;
 
-use super::{Reader, Table};
+use super::{Reader, Summary, Table};
 use crate::broker::{Address, Broker};
 use crate::clock::Clock;
-use crate::queue::QueueNames;
+use crate::queue::{Queue, QueueNames};
 
 const SECRETS_DIR: &str = "/run/secrets/webhook";
 
@@ -61,6 +61,19 @@ impl BrokerArgs {
         let system = PathBuf::from(SECRETS_DIR);
         let usual = || if system.is_dir() { system.clone() } else { runtime().unwrap_or(system) };
         self.secrets_dir.clone().or(configured).unwrap_or_else(usual)
+    }
+}
+
+/// What was understood of `[broker]`.
+pub fn summarize_broker(broker: &Broker, summary: &mut Summary) {
+    summary.table("broker");
+    summary.line("amqp", &broker.address);
+    summary.line("vhost", &broker.vhost);
+    summary.line("internal-queue", broker.queues.of(Queue::Internal));
+    if broker.address != Address::Localhost {
+        summary.line("secrets-dir", broker.secrets.display());
+        let name = broker.server_name.as_ref().map(ServerName::to_str);
+        summary.line("server-name", name.as_deref().unwrap_or("any, signed by the fleet's authority"));
     }
 }
 

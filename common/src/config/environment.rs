@@ -14,6 +14,8 @@ pub struct Environment {
     pub config_home: Option<PathBuf>,
     /// `$XDG_STATE_HOME`, else `$HOME/.local/state`.
     pub state_home: Option<PathBuf>,
+    /// `$XDG_CACHE_HOME`, else `$HOME/.cache`.
+    pub cache_home: Option<PathBuf>,
     /// `$TMPDIR`.
     pub temporary: Option<PathBuf>,
     /// `$COCKPIT_GITHUB_TOKEN_FILE`.
@@ -46,6 +48,7 @@ impl Environment {
         Self {
             s3_key_dir: path("COCKPIT_S3_KEY_DIR").or_else(|| in_config("cockpit-dev/s3-keys")),
             state_home: path("XDG_STATE_HOME").or_else(|| in_home(".local/state")),
+            cache_home: path("XDG_CACHE_HOME").or_else(|| in_home(".cache")),
             temporary: path("TMPDIR"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
             github_token_file: path("COCKPIT_GITHUB_TOKEN_FILE"),
@@ -76,11 +79,13 @@ mod tests {
         assert_eq!(found.config_home, Some("/h/.config".into()));
         assert_eq!(found.state_home, Some("/h/.local/state".into()));
         assert_eq!(found.s3_key_dir, Some("/h/.config/cockpit-dev/s3-keys".into()));
+        assert_eq!(found.cache_home, Some("/h/.cache".into()));
         assert_eq!(found.temporary, None);
         let all = Environment::of(|name| Some(format!("/{name}")));
         assert_eq!(all.config_home, Some("/XDG_CONFIG_HOME".into()));
         assert_eq!(all.state_home, Some("/XDG_STATE_HOME".into()));
         assert_eq!(all.s3_key_dir, Some("/COCKPIT_S3_KEY_DIR".into()));
+        assert_eq!(all.cache_home, Some("/XDG_CACHE_HOME".into()));
         assert_eq!(all.temporary, Some("/TMPDIR".into()));
     }
 }

@@ -1,14 +1,15 @@
 //! `[forge]`: the forges that repositories are on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use prometheus_client::registry::Registry;
 use reqwest::Url;
-use secrecy::SecretString;
 
-use super::{Reader, Table};
+use super::{Reader, Summary, Table};
 use crate::Chain;
-use crate::forge::{Forge, ForgeSettings, Writes};
+use crate::forge::{Forge, ForgeMetrics, ForgeSettings, Limits, Token, Writes};
 use crate::id::ForgeName;
 
 const GITHUB: &str = "github";
@@ -16,30 +17,69 @@ const GITHUB_API: &str = "https://api.github.com";
 const GITHUB_CLONE: &str = "https://github.com";
 const USER_AGENT: &str = concat!("flotilla/", env!("CARGO_PKG_VERSION"));
 
-/// The configured forges.
+/// As many as GitHub allows at a time for everything that uses one token.
+const MOST_REQUESTS: u64 = 100;
+/// In bytes.
+const MOST_CACHED: u64 = 1 << 34;
+
+/// The configured forges. Clones are the same ones.
 #[derive(Clone, Debug)]
-pub struct Forges {
+pub struct Forges(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     default: Forge,
-    forges: BTreeMap<ForgeName, Forge>,
+    named: BTreeMap<ForgeName, Forge>,
+    metrics: ForgeMetrics,
+}
+
+/// What the forges of a process share.
+#[derive(Clone, Copy)]
+struct Making<'m> {
+    folder: Folder,
+    metrics: &'m ForgeMetrics,
+}
+
+/// Where answers are kept that outlive the process, for a forge whose table has no `cache-dir`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Folder {
+    /// Nowhere.
+    None,
+    /// In the user's own cache.
+    Users,
 }
 
 impl Forges {
     /// Reads `[forge]`. The forge `github` is always there: the environment says where it is and how to get in, and a table
     /// `[forge.github]` refines that.
+    ///
+    /// What the forges answer outlives the process only where `cache-dir` names a folder: this is for programs that stay.
     pub fn read(reader: &Reader) -> Option<Self> {
+        Self::read_with(reader, Folder::None)
+    }
+
+    /// The same for programs that are run by hand and end: what the forges answer is kept below `$XDG_CACHE_HOME/flotilla/forge`,
+    /// unless `cache-dir` names another folder.
+    pub fn read_for_a_person(reader: &Reader) -> Option<Self> {
+        Self::read_with(reader, Folder::Users)
+    }
+
+    fn read_with(reader: &Reader, folder: Folder) -> Option<Self> {
+        let metrics = ForgeMetrics::default();
+        let making = Making { folder, metrics: &metrics };
         let table = reader.table("forge");
         let asked: Option<ForgeName> = table.parse("default");
         let mut forges = BTreeMap::new();
         let configured: BTreeSet<&str> =
             table.names().map(String::as_str).filter(|it| *it != "default").collect();
         for name in &configured {
-            if let Some(forge) = read_forge(&table, name) {
+            if let Some(forge) = read_forge(&table, name, making) {
                 forges.insert(forge.name().clone(), forge);
             }
         }
         let name = asked.map_or_else(|| ForgeName::new(GITHUB), Ok).ok()?;
         if !configured.contains(GITHUB)
-            && let Some(forge) = built_in(&table, name.as_str() == GITHUB)
+            && let Some(forge) = built_in(&table, name.as_str() == GITHUB, making)
         {
             forges.insert(forge.name().clone(), forge);
         }
@@ -48,27 +88,44 @@ impl Forges {
         if default.is_none() && !configured.contains(name.as_str()) && name.as_str() != GITHUB {
             reader.problem("forge.default", format!("there is no table [forge.{name}]"));
         }
-        Some(Self { default: default?, forges })
+        Some(Self(Arc::new(Inner { default: default?, named: forges, metrics })))
     }
 
     /// The one that `forge.default` names, else `github`.
     #[must_use]
-    pub const fn default_forge(&self) -> &Forge {
-        &self.default
+    pub fn default_forge(&self) -> &Forge {
+        &self.0.default
+    }
+
+    /// Shows operators what is asked of the forges.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
     }
 
     /// The forge of this name, or the default one; none if nobody configured it.
     #[must_use]
     pub fn get(&self, name: Option<&ForgeName>) -> Option<&Forge> {
-        name.map_or(Some(&self.default), |it| self.forges.get(it))
+        name.map_or(Some(&self.0.default), |it| self.0.named.get(it))
+    }
+
+    /// What was understood of `[forge]`.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("forge");
+        summary.line("default", self.0.default.name());
+        for (name, forge) in &self.0.named {
+            summary.line(
+                name.as_str(),
+                if forge.says_only() { "is read; nothing is posted" } else { "is posted to" },
+            );
+        }
     }
 }
 
 /// What is wrong with the forge is a problem, unless nobody mentions it: a machine of another forge may well be unable to
 /// reach `github`.
-fn built_in(forges: &Table<'_>, wanted: bool) -> Option<Forge> {
-    let settings = read_settings(&forges.table(GITHUB), GITHUB)?;
-    let made = Forge::new(settings);
+fn built_in(forges: &Table<'_>, wanted: bool, making: Making<'_>) -> Option<Forge> {
+    let (settings, limits) = read_settings(&forges.table(GITHUB), GITHUB, making.folder)?;
+    let made = Forge::with_metrics(settings, limits, making.metrics);
     if let Err(error) = &made {
         if wanted {
             forges.problem(GITHUB, Chain(error).to_string());
@@ -79,7 +136,7 @@ fn built_in(forges: &Table<'_>, wanted: bool) -> Option<Forge> {
     made.ok()
 }
 
-fn read_forge(forges: &Table<'_>, name: &str) -> Option<Forge> {
+fn read_forge(forges: &Table<'_>, name: &str, making: Making<'_>) -> Option<Forge> {
     let table = forges.table(name);
     if let Some(driver) = table.text("driver")
         && driver != "github"
@@ -89,17 +146,22 @@ fn read_forge(forges: &Table<'_>, name: &str) -> Option<Forge> {
             format!("expected \"github\" (Forgejo and Gitea speak enough of it), found {driver:?}"),
         );
     }
-    let settings = read_settings(&table, name);
+    let read = read_settings(&table, name, making.folder);
     table.done();
-    Forge::new(settings?).inspect_err(|it| forges.problem(name, Chain(it).to_string())).ok()
+    let (settings, limits) = read?;
+    Forge::with_metrics(settings, limits, making.metrics)
+        .inspect_err(|it| forges.problem(name, Chain(it).to_string()))
+        .ok()
 }
 
-fn read_settings(table: &Table<'_>, name: &str) -> Option<ForgeSettings> {
+fn read_settings(table: &Table<'_>, name: &str, folder: Folder) -> Option<(ForgeSettings, Limits)> {
     let is_github = name == GITHUB;
     let reader = table.reader;
-    let token = table.text("token").map(SecretString::from);
+    let token = read_token(table);
     let token = if is_github { token.or_else(|| github_token(reader)) } else { token };
     // Each is read before the first of them ends this: all problems are told at once.
+    let limits = read_limits(table);
+    let cache_dir = cache_dir(table, name, folder);
     let (api_url, clone_url) = (url(table, "api-url", is_github), url(table, "clone-url", is_github));
     let settings = ForgeSettings {
         name: ForgeName::new(name)
@@ -111,8 +173,43 @@ fn read_settings(table: &Table<'_>, name: &str) -> Option<ForgeSettings> {
         token,
         api_url: api_url?,
         clone_url: clone_url?,
+        cache_dir,
     };
-    Some(settings)
+    Some((settings, limits))
+}
+
+fn cache_dir(table: &Table<'_>, name: &str, folder: Folder) -> Option<PathBuf> {
+    let caches = table.reader.environment.cache_home.as_ref().filter(|_| folder == Folder::Users);
+    table.path("cache-dir").or_else(|| Some(caches?.join("flotilla/forge").join(name)))
+}
+
+fn read_limits(table: &Table<'_>) -> Limits {
+    let defaults = Limits::default();
+    let number = |key, least, most| table.number(key, least, most).and_then(|it| usize::try_from(it).ok());
+    Limits {
+        requests: number("max-requests", 1, MOST_REQUESTS).unwrap_or(defaults.requests),
+        cache: number("cache-bytes", 0, MOST_CACHED).unwrap_or(defaults.cache),
+        ..defaults
+    }
+}
+
+/// A text, or `[{file="NAME"}]`: that file is read again when it changes.
+fn read_token(table: &Table<'_>) -> Option<Token> {
+    let text = table.text("token")?;
+    match table.file_of("token") {
+        Some(file) => token_file(table.reader, &file),
+        None => Some(text.into()),
+    }
+}
+
+fn token_file(reader: &Reader, file: &Path) -> Option<Token> {
+    match Token::from_file(file.to_owned()) {
+        Ok(token) => Some(token),
+        Err(error) => {
+            reader.problem_in(file, None, format!("the forge's token cannot be read: {error}"));
+            None
+        }
+    }
 }
 
 fn url(table: &Table<'_>, key: &str, is_github: bool) -> Option<Url> {
@@ -158,19 +255,13 @@ pub(super) fn certificates(table: &Table<'_>, text: String) -> Option<String> {
 }
 
 /// The first of these files that exists (wire facts, section 3).
-fn github_token(reader: &Reader) -> Option<SecretString> {
+fn github_token(reader: &Reader) -> Option<Token> {
     let environment = &reader.environment;
     let in_home = |path: &str| environment.config_home.as_ref().map(|it| it.join(path));
     let files: [Option<PathBuf>; 3] =
         [environment.github_token_file.clone(), in_home("cockpit-dev/github-token"), in_home("github-token")];
     let file = files.into_iter().flatten().find(|it| it.is_file())?;
-    match std::fs::read_to_string(&file) {
-        Ok(text) => Some(text.trim().into()),
-        Err(error) => {
-            reader.problem_in(&file, None, format!("the forge's token cannot be read: {error}"));
-            None
-        }
-    }
+    token_file(reader, &file)
 }
 
 #[cfg(test)]
@@ -240,6 +331,54 @@ mod tests {
         assert!(!says_only("[forge.github]\ntoken = \"t\"", environment()));
         let forges = read(OTHER, with_token(&folder)).unwrap();
         assert!(forges.get(Some(&name("other"))).unwrap().says_only(), "the files are github's");
+    }
+
+    #[test]
+    fn how_much_is_asked_and_kept_has_bounds() {
+        for (text, key) in [
+            ("max-requests = 0", "forge.other.max-requests"),
+            ("max-requests = 101", "forge.other.max-requests"),
+            ("cache-bytes = -1", "forge.other.cache-bytes"),
+            ("cache-dir = 7", "forge.other.cache-dir"),
+            ("cache = 7", "forge.other.cache"),
+        ] {
+            let problems = read(&format!("{OTHER}{text}"), environment()).unwrap_err();
+            assert!(problems[0].starts_with(&format!("{key}: ")), "{problems:?}");
+        }
+        let good = "max-requests = 1\ncache-bytes = 0\ncache-dir = \"/var/cache/flotilla\"";
+        read(&format!("{OTHER}{good}"), environment()).unwrap();
+    }
+
+    #[test]
+    fn answers_outlive_a_process_where_that_is_asked_for() {
+        let environment = Environment { cache_home: Some("/c".into()), ..environment() };
+        let reader = Reader::new(Source::from_toml("[forge.hub]\ncache-dir = \"/k\"").unwrap(), environment);
+        let forges = reader.table("forge");
+        let folder = |name, folder| {
+            let table = forges.table(name);
+            cache_dir(&table, name, folder).map(|it| it.display().to_string())
+        };
+        assert_eq!(folder("github", Folder::None), None);
+        assert_eq!(folder("github", Folder::Users).as_deref(), Some("/c/flotilla/forge/github"));
+        assert_eq!(folder("hub", Folder::None).as_deref(), Some("/k"));
+        assert_eq!(folder("hub", Folder::Users).as_deref(), Some("/k"));
+    }
+
+    #[test]
+    fn a_token_can_be_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let text = format!("{OTHER}post = true\ntoken = [{{file={:?}}}]", file.display().to_string());
+        let missing = read(&text, environment()).unwrap_err();
+        assert!(missing.iter().any(|it| it.contains("cannot be read")), "{missing:?}");
+        std::fs::write(&file, " s3cret \n").unwrap();
+        assert!(!read(&text, environment()).unwrap().get(Some(&name("other"))).unwrap().says_only());
+        std::fs::write(&file, "").unwrap();
+        let empty = read(&text, environment()).unwrap_err();
+        assert_eq!(
+            empty,
+            ["forge.other: forge `other`: token: expected one line of visible ASCII characters"]
+        );
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::s3::s3;
-use super::{Environment, Reader, Table};
-use crate::logs::{DEFAULT_FLUSH_AFTER, Destination, LocalStore, Store};
+use super::{Environment, Reader, Summary, Table};
+use crate::id::Slug;
+use crate::logs::{DEFAULT_FLUSH_AFTER, Destination, Folder, LocalStore, Own, Store};
 
 /// A disk; `/tmp` is memory on many machines.
 const TEMPORARY: &str = "/var/tmp";
@@ -16,12 +17,10 @@ pub fn logs(reader: &Reader) -> Option<Destination> {
     let driver = table.text("driver").unwrap_or_else(|| "local".to_owned());
     let flush_after = table.seconds("flush-seconds", 0.05, 600.0).unwrap_or(DEFAULT_FLUSH_AFTER);
     let spool = table.path("spool-dir").unwrap_or_else(|| default_spool(&reader.environment));
-    for other in ["local", "s3"] {
-        table.value(other);
-    }
+    let (of_local, of_s3) = (table.table("local"), table.table("s3"));
     let store = match driver.as_str() {
-        "local" => local(table.table("local")),
-        "s3" => s3(table.table("s3"), &spool),
+        "local" => local(of_local),
+        "s3" => s3(of_s3, &spool),
         _ => {
             table.problem("driver", format!("expected \"local\" or \"s3\", found {driver:?}"));
             None
@@ -40,6 +39,16 @@ fn local(table: Table<'_>) -> Option<Store> {
     }
     table.done();
     store.ok().map(Store::Local)
+}
+
+/// What was understood of `[logs]`.
+pub fn summarize_logs(logs: &Destination, summary: &mut Summary) {
+    summary.table("logs");
+    if let Ok(slug) = Slug::new("SLUG") {
+        summary.line("a log's page", logs.store.url(&Folder::from(&slug).own(Own::Page)));
+    }
+    summary.line("flush-seconds", logs.flush_after.as_secs_f64());
+    summary.line("spool-dir", logs.spool.display());
 }
 
 fn default_spool(environment: &Environment) -> PathBuf {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Fault;
+
 /// One thing that is wrong: where, and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -14,6 +16,14 @@ pub struct Problem {
     pub key: String,
     /// What was expected, and what was found; never a secret's value.
     pub text: String,
+}
+
+impl Problem {
+    /// What is wrong with a whole file.
+    pub(super) fn of_fault(file: Option<PathBuf>, fault: Fault) -> Self {
+        let Fault { line, key, text } = fault;
+        Self { file, line, key, text }
+    }
 }
 
 impl fmt::Display for Problem {

@@ -77,7 +77,7 @@ fn region(table: &Table<'_>) -> Option<String> {
 /// A table, a text, or (without the key) a file that is named after the bucket's host.
 fn key(table: &Table<'_>, url: Option<&Url>) -> Option<S3Key> {
     match table.value("key") {
-        Some(value) if value.is_object() => key_of_parts(table),
+        Some(value) if value.as_table().is_some() => key_of_parts(table),
         Some(_) => table.parse("key"),
         None => key_of_host(table, url?.host_str()?),
     }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::id::{EventName, InvalidId};
 use crate::outline::{self, outline};
-pub use payload::{Action, Event, PullRequestEvent, Repository, StatusEvent, is_direct_trigger};
+pub use payload::{Action, Event, IssuesEvent, PullRequestEvent, Repository, StatusEvent, is_direct_trigger};
 
 /// An item of the queue `webhook`: `{"event": "<X-GitHub-Event>", "request": <payload as received>}`.
 #[derive(Clone, Debug)]

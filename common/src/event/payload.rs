@@ -1,8 +1,9 @@
 //! The fields of payloads that decisions depend on, and no others.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use crate::forge::{Pull, StatusState};
+use crate::forge::{Item, Pull, StatusState};
 use crate::id::{CommitSha, Context, EventName, RepoName};
 
 /// What scanners act on.
@@ -12,6 +13,8 @@ pub enum Event {
     PullRequest(Box<PullRequestEvent>),
     /// A commit got a status.
     Status(StatusEvent),
+    /// Something happened to an issue.
+    Issues(Box<IssuesEvent>),
     /// Anything else: nothing comes of it.
     Other,
 }
@@ -25,6 +28,7 @@ impl Event {
         Ok(match event.as_str() {
             "pull_request" => Self::PullRequest(Box::new(serde_path_to_error::deserialize(&mut json)?)),
             "status" => Self::Status(serde_path_to_error::deserialize(&mut json)?),
+            "issues" => Self::Issues(Box::new(serde_path_to_error::deserialize(&mut json)?)),
             _ => Self::Other,
         })
     }
@@ -39,9 +43,32 @@ pub struct PullRequestEvent {
     pub pull_request: Pull,
     /// Where.
     pub repository: Repository,
+    /// What an edit changed.
+    #[serde(default)]
+    changes: Option<Changes>,
 }
 
-/// What happened to a pull request.
+/// An `issues` event.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct IssuesEvent {
+    /// What happened.
+    pub action: Action,
+    /// The issue as it was then.
+    pub issue: Item,
+    /// Where.
+    pub repository: Repository,
+    /// What an edit changed.
+    #[serde(default)]
+    changes: Option<Changes>,
+}
+
+/// What an edit changed: each has what it was before.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct Changes {
+    body: Option<IgnoredAny>,
+}
+
+/// What happened to a pull request or an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -51,7 +78,13 @@ pub enum Action {
     Synchronize,
     /// It is open again.
     Reopened,
-    /// Anything else, such as `labeled`.
+    /// It was merged or given up, or is done.
+    Closed,
+    /// Its title, text or base was changed.
+    Edited,
+    /// It got a label.
+    Labeled,
+    /// Anything else, such as `assigned`.
     #[serde(other)]
     Other,
 }
@@ -84,6 +117,30 @@ impl PullRequestEvent {
     pub fn repo(&self) -> &RepoName {
         &self.repository.full_name
     }
+
+    /// Whether its text was changed.
+    #[must_use]
+    pub fn edits_body(&self) -> bool {
+        self.action == Action::Edited && changes_body(self.changes.as_ref())
+    }
+}
+
+impl IssuesEvent {
+    /// Where it happened.
+    #[must_use]
+    pub fn repo(&self) -> &RepoName {
+        &self.repository.full_name
+    }
+
+    /// Whether its text was changed.
+    #[must_use]
+    pub fn edits_body(&self) -> bool {
+        self.action == Action::Edited && changes_body(self.changes.as_ref())
+    }
+}
+
+fn changes_body(changes: Option<&Changes>) -> bool {
+    changes.is_some_and(|it| it.body.is_some())
 }
 
 impl StatusEvent {

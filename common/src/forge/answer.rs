@@ -1,18 +1,14 @@
 //! An answer of a forge, and what it means when it is not success.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
+use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{ForgeError, Request};
+use super::pace::limited;
 
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 /// How much of a forge's words goes into an error, in characters: two lines of a log.
 const MESSAGE_LENGTH: usize = 200;
 
@@ -22,7 +18,7 @@ pub(super) struct Answer {
     pub(super) request: Request,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 impl Answer {
@@ -44,43 +40,20 @@ impl Answer {
 
     fn into_error(self) -> ForgeError {
         let Self { request, status, headers, body } = self;
-        let request = Box::new(request);
+        let (request, message) = (Box::new(request), message(&body));
+        if let Some(wait) = limited(status, &headers, &message) {
+            return ForgeError::RateLimited { request, retry_after: Some(wait) };
+        }
         match status {
-            _ if is_rate_limit(status, &headers) => {
-                ForgeError::RateLimited { request, retry_after: retry_after(&headers) }
-            }
             StatusCode::NOT_FOUND => ForgeError::NotFound { request },
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                ForgeError::Unauthorized { request, status, message: message(&body) }
+                ForgeError::Unauthorized { request, status, message }
             }
-            StatusCode::UNPROCESSABLE_ENTITY => {
-                ForgeError::Unprocessable { request, message: message(&body) }
-            }
-            _ if status.is_server_error() => ForgeError::Server { request, status, message: message(&body) },
-            _ => ForgeError::Refused { request, status, message: message(&body) },
+            StatusCode::UNPROCESSABLE_ENTITY => ForgeError::Unprocessable { request, message },
+            _ if status.is_server_error() => ForgeError::Server { request, status, message },
+            _ => ForgeError::Refused { request, status, message },
         }
     }
-}
-
-/// GitHub says 429, or 403 with one of two headers ("Rate limits for the REST API").
-fn is_rate_limit(status: StatusCode, headers: &HeaderMap) -> bool {
-    let used_up = headers.contains_key(RETRY_AFTER) || number(headers, &REMAINING) == Some(0);
-    status == StatusCode::TOO_MANY_REQUESTS || (status == StatusCode::FORBIDDEN && used_up)
-}
-
-/// Until when to wait: `retry-after` in seconds, else `x-ratelimit-reset` (seconds since 1970) by the forge's own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    if let Some(seconds) = number(headers, &RETRY_AFTER) {
-        return Some(Duration::from_secs(seconds));
-    }
-    let reset = number(headers, &RESET)?;
-    let date = rfc2822::parse(headers.get(DATE)?.to_str().ok()?).ok()?;
-    let now = u64::try_from(Timestamp::from(date).as_second()).ok()?;
-    Some(Duration::from_secs(reset.saturating_sub(now)))
-}
-
-fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// The forge's words in an answer that is not success: one line, cut short.
@@ -115,15 +88,13 @@ mod tests {
     use super::*;
     use crate::id::ForgeName;
 
-    fn error(status: u16, headers: &[(&'static str, &str)], body: &str) -> ForgeError {
+    fn error(status: u16, body: &str) -> ForgeError {
         let forge = ForgeName::new("hub").unwrap();
-        let headers =
-            headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
         let answer = Answer {
-            request: Request { forge, method: Method::GET, path: "repos/o/r".to_owned() },
+            request: Request { forge, method: Method::GET, path: "repos/o/r".to_owned(), id: None },
             status: StatusCode::from_u16(status).unwrap(),
-            headers: headers.collect(),
-            body: body.as_bytes().to_owned(),
+            headers: HeaderMap::new(),
+            body: body.to_owned().into(),
         };
         answer.success().unwrap_err()
     }
@@ -137,29 +108,11 @@ mod tests {
             (403, "GET repos/o/r of forge `hub`: 403 Forbidden: no way", false),
             (404, "GET repos/o/r of forge `hub`: not found", false),
             (422, "GET repos/o/r of forge `hub`: refused: no way", false),
-            (429, "GET repos/o/r of forge `hub`: rate limit reached", true),
+            (429, "GET repos/o/r of forge `hub`: rate limit reached, to be asked again in 60 s", true),
             (502, "GET repos/o/r of forge `hub`: 502 Bad Gateway: no way", true),
         ] {
-            let error = error(status, &[], body);
+            let error = error(status, body);
             assert_eq!((error.to_string().as_str(), error.is_transient()), (text, transient));
-        }
-    }
-
-    #[test]
-    fn rate_limits_say_when_to_come_back() {
-        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-        for (status, headers, seconds) in [
-            (429, vec![("retry-after", "7")], Some(7)),
-            (403, vec![("retry-after", "60"), ("x-ratelimit-remaining", "9")], Some(60)),
-            (403, vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "784111837"), date], Some(60)),
-            (403, vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1"), date], Some(0)),
-            (403, vec![("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "784111837")], None),
-            (429, vec![("retry-after", "soon")], None),
-        ] {
-            let ForgeError::RateLimited { retry_after, .. } = error(status, &headers, "") else {
-                panic!("{headers:?} is a rate limit");
-            };
-            assert_eq!(retry_after, seconds.map(Duration::from_secs), "{headers:?}");
         }
     }
 

@@ -3,32 +3,32 @@
 use std::fmt;
 use std::sync::Arc;
 
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::answer::Answer;
 use super::error::ForgeError;
-use super::exchange::{Api, RAW, Read};
+use super::exchange::{Api, Read};
+use super::item::Item;
+use super::line::{JSON, RAW};
+use super::metrics::ForgeMetrics;
 use super::pages::{CombinedStatus, More, Statuses, has_next};
 use super::settings::{ForgeSettings, Limits, Writes};
 use super::tip::tip;
 use super::types::{NewStatus, Pull, Repo, Status};
 use crate::id::{BranchName, CommitSha, ForgeName, PullNumber, RepoName};
 
-const JSON: HeaderValue = HeaderValue::from_static("application/vnd.github+json");
 /// The largest file that is read, in bytes; GitHub's contents route ends at 1 MB as well.
 const FILE_LENGTH: usize = 1024 * 1024;
-/// The most that GitHub gives on a page.
-const PER_PAGE: &str = "100";
 /// A commit with more than 5000 contexts is not a commit but a mistake.
 const MAX_PAGES: usize = 50;
 
 /// An issue to open: the fields as the forge wants them (`title`, `body`, `labels`, …).
 pub type Issue = Map<String, Value>;
 
-/// A forge with a credential. Clones share their connections.
+/// A forge with a credential. Clones share their connections, what they have read, and the forge's limits.
 #[derive(Clone)]
 pub struct Forge(Arc<Inner>);
 
@@ -53,8 +53,25 @@ impl Forge {
 
     /// With bounds of one's own.
     pub fn with_limits(settings: ForgeSettings, limits: Limits) -> Result<Self, ForgeError> {
-        let api = Api::new(&settings, limits)?;
+        Self::with_metrics(settings, limits, &ForgeMetrics::default())
+    }
+
+    /// The same, counted together with others.
+    pub fn with_metrics(
+        settings: ForgeSettings,
+        limits: Limits,
+        metrics: &ForgeMetrics,
+    ) -> Result<Self, ForgeError> {
+        let api = Api::new(&settings, limits, metrics)?;
         Ok(Self(Arc::new(Inner { settings, api })))
+    }
+
+    /// The same forge for sweeps: what is read goes after everybody else, leaves a tenth of the rate limit to them, and waits for the
+    /// next hour where there is no more (so a read can take an hour). What is written goes at once.
+    #[must_use]
+    pub fn background(&self) -> Self {
+        let Inner { settings, api } = &*self.0;
+        Self(Arc::new(Inner { settings: settings.clone(), api: api.background() }))
     }
 
     /// What the configuration calls it.
@@ -75,6 +92,12 @@ impl Forge {
         format!("{}/{repo}", self.0.settings.clone_url.as_str().trim_end_matches('/'))
     }
 
+    /// What a repository's name is appended to for that.
+    #[must_use]
+    pub fn clone_url_base(&self) -> &str {
+        self.0.settings.clone_url.as_str()
+    }
+
     /// A pull request as it is now.
     pub async fn pull(&self, repo: &RepoName, number: PullNumber) -> Result<Pull, ForgeError> {
         self.get(vec!["repos", repo.owner(), repo.name(), "pulls", &number.to_string()]).await
@@ -82,26 +105,8 @@ impl Forge {
 
     /// The open pull requests of a repository, newest first.
     pub async fn open_pulls(&self, repo: &RepoName) -> Result<Vec<Pull>, ForgeError> {
-        let mut read = self.json(vec!["repos", repo.owner(), repo.name(), "pulls"]);
-        let mut pulls = Vec::new();
-        for page in 1..=MAX_PAGES {
-            read.query = vec![
-                ("state", "open".to_owned()),
-                ("per_page", PER_PAGE.to_owned()),
-                ("page", page.to_string()),
-            ];
-            let answer = self.0.api.read(&read).await?;
-            let found: Vec<Pull> = answer.json()?;
-            let last = found.is_empty() || !has_next(&answer.headers);
-            pulls.extend(found);
-            if last {
-                return Ok(pulls);
-            }
-            if page == MAX_PAGES {
-                return Err(answer.unexpected(format!("more than {MAX_PAGES} pages of pulls")));
-            }
-        }
-        Ok(pulls)
+        let path = vec!["repos", repo.owner(), repo.name(), "pulls"];
+        self.list(path, &[("state", "open".to_owned())]).await
     }
 
     /// A repository.
@@ -115,7 +120,7 @@ impl Forge {
         let mut read = self.json(path);
         let mut statuses = Statuses::default();
         for page in 1..=MAX_PAGES {
-            read.query = vec![("per_page", PER_PAGE.to_owned()), ("page", page.to_string())];
+            read.query = self.page(page);
             let answer = self.0.api.read(&read).await?;
             let combined: CombinedStatus = answer.json()?;
             if statuses.add(combined, &answer.headers) == More::No {
@@ -146,7 +151,7 @@ impl Forge {
             Ok(answer) if is_json(&answer) => {
                 Err(answer.unexpected("expected a file's bytes, got JSON".to_owned()))
             }
-            Ok(answer) => Ok(Some(answer.body)),
+            Ok(answer) => Ok(Some(answer.body.into())),
             Err(ForgeError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -162,7 +167,7 @@ impl Forge {
         tip(&answer.json()?).map_err(|problem| answer.unexpected(problem))
     }
 
-    /// Gives a commit a status. Doing it twice does no harm: the newest of a context counts.
+    /// Gives a commit a status. Doing it twice does no harm (the newest of a context counts), so it is tried again as reading is.
     pub async fn post_status(
         &self,
         repo: &RepoName,
@@ -175,10 +180,11 @@ impl Forge {
             return Ok(());
         }
         let path = ["repos", repo.owner(), repo.name(), "statuses", sha.as_str()];
-        self.0.api.post(&path, status).await.map(drop)
+        self.0.api.post_twice(&path, status).await.map(drop)
     }
 
-    /// Opens an issue and gives its number; none where nothing is written ([`Writes::Say`]). Doing it twice opens two.
+    /// Opens an issue and gives its number; none where nothing is written ([`Writes::Say`]). Doing it twice opens two, so it is
+    /// tried again only where the forge cannot have done it.
     pub async fn open_issue(&self, repo: &RepoName, issue: &Issue) -> Result<Option<u64>, ForgeError> {
         #[derive(Deserialize)]
         struct Opened {
@@ -193,11 +199,56 @@ impl Forge {
         answer.json().map(|Opened { number }| Some(number))
     }
 
+    /// An issue as it is now, or a pull request seen as one.
+    pub async fn item(&self, repo: &RepoName, number: PullNumber) -> Result<Item, ForgeError> {
+        self.get(vec!["repos", repo.owner(), repo.name(), "issues", &number.to_string()]).await
+    }
+
+    /// The open issues and pull requests with a label, newest first.
+    pub async fn open_items(&self, repo: &RepoName, label: &str) -> Result<Vec<Item>, ForgeError> {
+        let path = vec!["repos", repo.owner(), repo.name(), "issues"];
+        self.list(path, &[("labels", label.to_owned()), ("state", "open".to_owned())]).await
+    }
+
+    /// All pages of a list.
+    pub(super) async fn list<T: DeserializeOwned>(
+        &self,
+        path: Vec<&str>,
+        query: &[(&'static str, String)],
+    ) -> Result<Vec<T>, ForgeError> {
+        let mut read = self.json(path);
+        let mut all = Vec::new();
+        for page in 1..=MAX_PAGES {
+            read.query = [query, &self.page(page)].concat();
+            let answer = self.0.api.read(&read).await?;
+            let found: Vec<T> = answer.json()?;
+            let last = found.is_empty() || !has_next(&answer.headers);
+            all.extend(found);
+            if last {
+                return Ok(all);
+            }
+            if page == MAX_PAGES {
+                return Err(answer.unexpected(format!("more than {MAX_PAGES} pages")));
+            }
+        }
+        Ok(all)
+    }
+
+    /// The query for a page, from 1, in the words of this forge.
+    fn page(&self, number: usize) -> Vec<(&'static str, String)> {
+        let (parameter, length) = self.0.settings.page_length();
+        vec![(parameter, length.to_owned()), ("page", number.to_string())]
+    }
+
+    pub(super) fn api(&self) -> &Api {
+        &self.0.api
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: Vec<&str>) -> Result<T, ForgeError> {
         self.0.api.read(&self.json(path)).await?.json()
     }
 
-    fn json<'a>(&self, path: Vec<&'a str>) -> Read<'a> {
+    pub(super) fn json<'a>(&self, path: Vec<&'a str>) -> Read<'a> {
         Read { path, query: Vec::new(), accept: JSON, limit: self.0.api.limits().answer }
     }
 }

@@ -16,13 +16,24 @@ pub struct Request {
     pub method: Method,
     /// Where, below the API's address; without a query.
     pub path: String,
+    /// What the forge calls it, where it answered and says so: its operators find it in their logs by that.
+    pub id: Option<String>,
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { forge, method, path } = self;
+        let Self { forge, method, path, id: _ } = self;
         write!(f, "{method} {path} of forge `{forge}`")
     }
+}
+
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// There was no connection.
+    Connect,
+    /// It was sent, at least in part.
+    Answer,
 }
 
 /// Why something did not happen at a forge. Says what was asked and the forge's own words, cut short; never a token, never
@@ -117,6 +128,8 @@ pub enum ForgeError {
         request: Box<Request>,
         /// The limit.
         limit: Duration,
+        /// What took so long.
+        at: Stage,
     },
     /// It said something else than its API promises.
     #[error("{request}: unexpected answer: {problem}")]
@@ -153,6 +166,31 @@ impl ForgeError {
             | Self::Answer { .. }
             | Self::TooLong { .. } => false,
         }
+    }
+
+    /// What was asked; none where nothing was.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        match self {
+            Self::Settings { .. } => None,
+            Self::NotFound { request }
+            | Self::Unauthorized { request, .. }
+            | Self::RateLimited { request, .. }
+            | Self::Unprocessable { request, .. }
+            | Self::Refused { request, .. }
+            | Self::Redirected { request, .. }
+            | Self::Server { request, .. }
+            | Self::Network { request, .. }
+            | Self::TimedOut { request, .. }
+            | Self::Answer { request, .. }
+            | Self::TooLong { request, .. } => Some(request),
+        }
+    }
+
+    /// Whether the request cannot have reached the forge.
+    pub(super) fn is_unsent(&self) -> bool {
+        matches!(self, Self::Network { source, .. } if source.is_connect())
+            || matches!(self, Self::TimedOut { at: Stage::Connect, .. })
     }
 
     /// Whether the same request may do better within seconds.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use reqwest::Url;
 use reqwest::header::{HeaderMap, LINK};
 use serde::Deserialize;
 
@@ -53,10 +54,24 @@ impl Statuses {
 
 /// Whether a `Link` header (RFC 8288) names a next page: `<https://…?page=2>; rel="next", <…>; rel="last"`.
 pub(super) fn has_next(headers: &HeaderMap) -> bool {
+    next(headers).is_some()
+}
+
+/// A parameter of the next page's address. The address itself is not followed: it may name the repository by a number, and the
+/// token goes where we say.
+pub(super) fn next_parameter(headers: &HeaderMap, name: &str) -> Option<String> {
+    let url = Url::parse(next(headers)?).ok()?;
+    url.query_pairs().find(|(it, _)| it == name).map(|(_, value)| value.into_owned())
+}
+
+fn next(headers: &HeaderMap) -> Option<&str> {
     let links = headers.get_all(LINK).into_iter().filter_map(|it| it.to_str().ok());
-    links.flat_map(|it| it.split(',')).any(|link| {
-        let mut parameters = link.split(';').skip(1).map(str::trim);
-        parameters.any(|it| it.strip_prefix("rel=").is_some_and(|rel| rel.trim_matches('"') == "next"))
+    links.flat_map(|it| it.split(',')).find_map(|link| {
+        let (address, parameters) = link.split_once(';')?;
+        let is_next =
+            |it: &str| it.trim().strip_prefix("rel=").is_some_and(|rel| rel.trim_matches('"') == "next");
+        let address = || address.trim().strip_prefix('<')?.strip_suffix('>');
+        parameters.split(';').any(is_next).then(address)?
     })
 }
 
@@ -84,6 +99,21 @@ mod tests {
         assert_eq!(statuses.add(page(&["a", "c"], 3), &last), More::No);
         let contexts: Vec<_> = statuses.into_vec().into_iter().map(|it| it.context).collect();
         assert_eq!(contexts, ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn a_cursor_is_found() {
+        let next = link(r#"<https://x/a?per_page=2&cursor=v1_7>; rel="next""#);
+        assert_eq!(next_parameter(&next, "cursor").as_deref(), Some("v1_7"));
+        assert_eq!(next_parameter(&next, "page"), None);
+        for none in [
+            "",
+            "<https://x?cursor=1>; rel=\"prev\"",
+            "https://x?cursor=1; rel=next",
+            "<?cursor=1>; rel=next",
+        ] {
+            assert_eq!(next_parameter(&link(none), "cursor"), None, "{none}");
+        }
     }
 
     #[test]

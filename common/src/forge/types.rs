@@ -1,7 +1,9 @@
 //! What forges say, as far as we want to know (GitHub's REST API, version 2022-11-28; Forgejo and Gitea say the same).
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::item::is_older;
 use crate::id::{BranchName, CommitSha, Context, PullNumber, RepoName};
 
 /// How a commit status stands.
@@ -41,6 +43,16 @@ pub struct Status {
     pub description: Option<String>,
     /// The log.
     pub target_url: Option<String>,
+    /// When it was posted, as the forge writes it; see [`Status::posted_at`].
+    pub updated_at: Option<String>,
+}
+
+impl Status {
+    /// When it was posted; none where the forge does not say so.
+    #[must_use]
+    pub fn posted_at(&self) -> Option<Timestamp> {
+        self.updated_at.as_ref()?.parse().ok()
+    }
 }
 
 /// A commit status to post.
@@ -107,6 +119,8 @@ pub struct Pull {
     /// Its title.
     #[serde(default, deserialize_with = "null_is_default")]
     pub title: String,
+    /// Its text.
+    pub body: Option<String>,
     /// Open or closed.
     pub state: PullState,
     /// Who opened it; none where the account is gone.
@@ -118,9 +132,21 @@ pub struct Pull {
     pub head: Head,
     /// Where it is to be merged.
     pub base: Base,
+    /// It was merged; said of a pull that is looked at by itself.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub merged: bool,
+    /// When it last changed, as the forge writes it; see [`Pull::is_older_than`].
+    pub updated_at: Option<String>,
 }
 
 impl Pull {
+    /// Whether this is what the pull was like before: forges answer from copies that can be seconds behind. Not where either of
+    /// them does not say when it last changed.
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        is_older(self.updated_at.as_deref(), other.updated_at.as_deref())
+    }
+
     /// Who answers for what is tested: the owner of the head's repository, since nobody else decides what is pushed there; an
     /// organisation where the head is a branch of its own. Who opened the pull counts only where the forge does not know the
     /// owner. Empty where the accounts are gone.

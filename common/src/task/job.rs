@@ -184,7 +184,7 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(fro
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-fn empty_is_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ForgeName>, D::Error> {
+pub(super) fn empty_is_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ForgeName>, D::Error> {
     let text: Option<String> = Option::deserialize(from)?;
     text.filter(|it| !it.is_empty())
         .map(|it| ForgeName::new(it).map_err(serde::de::Error::custom))
@@ -204,7 +204,7 @@ mod tests {
     fn job(body: &str) -> Job {
         match Task::parse(body.as_bytes()).unwrap().kind {
             Kind::Job(job) => *job,
-            other @ Kind::Command(_) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -6,6 +6,8 @@
 
 mod command;
 mod job;
+mod key;
+mod statistics;
 
 use std::collections::BTreeMap;
 
@@ -13,11 +15,14 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::outline::{self, outline};
+use crate::queue::{Holds, Queue};
 pub use command::Command;
 pub use job::{EnvName, EnvValue, Issue, Job, Minutes, Subject};
+pub use key::WorkKey;
+pub use statistics::Statistics;
 
 /// The kinds of task, as they are called on the wire.
-pub const KINDS: [&str; 2] = ["job", "command"];
+pub const KINDS: [&str; 3] = ["job", "command", "statistics"];
 
 /// One unit of work.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +40,8 @@ pub enum Kind {
     Job(Box<Job>),
     /// Run a command on the worker.
     Command(Command),
+    /// Store the results of a merged pull and publish the metrics.
+    Statistics(Statistics),
 }
 
 /// Why a body is not a task.
@@ -44,17 +51,17 @@ pub enum InvalidTask {
     #[error("not a JSON object")]
     NotAnObject(#[source] serde_json::Error),
     /// None of its keys names a kind that we know.
-    #[error("no known kind of task: expected a key `job` or `command`, found {found}")]
+    #[error("no known kind of task: expected a key `job`, `command` or `statistics`, found {found}")]
     UnknownKind {
         /// The keys that it has.
         found: String,
     },
     /// More than one key names a kind.
-    #[error("more than one kind of task: expected `job` or `command`, not both")]
+    #[error("more than one kind of task: expected one of `job`, `command` and `statistics`")]
     Ambiguous,
-    /// A job is something else than an object (serde would read a list as one).
-    #[error("job: expected an object")]
-    JobNotAnObject,
+    /// What should be an object is something else (serde would read a list as one).
+    #[error("{0}: expected an object")]
+    PayloadNotAnObject(&'static str),
     /// A field is not what it should be.
     #[error("{path}")]
     Field {
@@ -73,9 +80,9 @@ impl InvalidTask {
         match self {
             Self::NotAnObject(source) => format!("not a JSON object: {}", outline(source)),
             Self::UnknownKind { found: _ } => {
-                "no known kind of task: expected a key `job` or `command`".to_owned()
+                "no known kind of task: expected a key `job`, `command` or `statistics`".to_owned()
             }
-            Self::Ambiguous | Self::JobNotAnObject => self.to_string(),
+            Self::Ambiguous | Self::PayloadNotAnObject(_) => self.to_string(),
             Self::Field { path, source } => format!("{}: {}", outline::place(path), outline(source)),
         }
     }
@@ -110,6 +117,7 @@ impl Task {
         let kind = match &self.kind {
             Kind::Job(job) => serde_json::json!({ "job": job }),
             Kind::Command(command) => serde_json::json!({ "command": command }),
+            Kind::Statistics(statistics) => serde_json::json!({ "statistics": statistics }),
         };
         let serde_json::Value::Object(mut body) = kind else { return String::new() };
         if let Some(human) = &self.human {
@@ -126,6 +134,16 @@ impl Kind {
         match self {
             Self::Job(_) => "job",
             Self::Command(_) => "command",
+            Self::Statistics(_) => "statistics",
+        }
+    }
+
+    /// Whether a queue may hold it: the results database has one writer at a time, and [`Queue::Statistics`] sees to that.
+    #[must_use]
+    pub fn fits(&self, queue: Queue) -> bool {
+        match self {
+            Self::Job(_) | Self::Command(_) => queue.holds() == Holds::Tasks,
+            Self::Statistics(_) => queue == Queue::Statistics,
         }
     }
 
@@ -135,8 +153,11 @@ impl Kind {
     ) -> Result<Self, InvalidTask> {
         let mut present = KINDS.iter().filter_map(|kind| parts.get(*kind).map(|raw| (*kind, raw.get())));
         match (present.next(), present.next()) {
-            (Some(("job", raw)), None) if !raw.starts_with('{') => Err(InvalidTask::JobNotAnObject),
+            (Some((path @ ("job" | "statistics"), raw)), None) if !raw.starts_with('{') => {
+                Err(InvalidTask::PayloadNotAnObject(path))
+            }
             (Some((path @ "job", raw)), None) => Ok(Self::Job(field(path, raw, unknown)?)),
+            (Some((path @ "statistics", raw)), None) => Ok(Self::Statistics(field(path, raw, unknown)?)),
             (Some((path, raw)), None) => Ok(Self::Command(field(path, raw, unknown)?)),
             (Some(_), Some(_)) => Err(InvalidTask::Ambiguous),
             (None, _) => Err(InvalidTask::UnknownKind { found: keys(parts) }),
@@ -189,7 +210,9 @@ mod tests {
         assert!(error("[1]").starts_with("not a JSON object"));
         assert!(error("{}").contains("found an empty object"));
         assert!(error(r#"{"jobb": {}, "human": "x"}"#).contains("found `jobb`"));
-        assert!(error(r#"{"job": {}, "command": "x"}"#).contains("not both"));
+        assert!(error(r#"{"job": {}, "command": "x"}"#).contains("expected one of"));
+        assert!(error(r#"{"statistics": {}, "job": {}}"#).contains("expected one of"));
+        assert!(error(r#"{"statistics": {"repo": "o/r"}}"#).starts_with("statistics: missing field `sha`"));
         assert!(error(r#"{"job": {}}"#).starts_with("job: missing field `repo`"));
         assert!(error(r#"{"job": {"repo": "o/r", "sha": 1}}"#).starts_with("job.sha: "));
         assert!(error(r#"{"job": {"repo": "../r"}}"#).starts_with("job.repo: "));
@@ -204,13 +227,14 @@ mod tests {
         for (body, outline) in [
             (r#""hunter2""#, "not a JSON object: expected a map"),
             (r#"{"job": hunter2}"#, "not a JSON object: not valid JSON: expected value at line 1 column 9"),
-            (r#"{"hunter2": 1}"#, "no known kind of task: expected a key `job` or `command`"),
+            (r#"{"hunter2": 1}"#, "no known kind of task: expected a key `job`, `command` or `statistics`"),
             (
                 r#"{"job": {}, "command": "hunter2"}"#,
-                "more than one kind of task: expected `job` or `command`, not both",
+                "more than one kind of task: expected one of `job`, `command` and `statistics`",
             ),
             (r#"{"job": "hunter2"}"#, "job: expected an object"),
             (r#"{"job": {}}"#, "job: missing field `repo`"),
+            (r#"{"statistics": ["hunter2"]}"#, "statistics: expected an object"),
             (r#"{"job": {"repo": "o/r", "env": {"A": ["hunter2"]}}}"#, "job.env.A: expected a string"),
             (
                 r#"{"job": {"repo": "o/r", "env": {"A": "hunter2\u0000"}}}"#,
@@ -229,6 +253,18 @@ mod tests {
         ] {
             assert_eq!(Task::parse(body.as_bytes()).unwrap_err().outline(), outline);
         }
+    }
+
+    #[test]
+    fn kinds_have_their_queues() {
+        let fits = |body: &str| -> Vec<Queue> {
+            let kind = Task::parse(body.as_bytes()).unwrap().kind;
+            Queue::ALL.into_iter().filter(|it| kind.fits(*it)).collect()
+        };
+        let tasks = [Queue::Public, Queue::Internal, Queue::Statistics];
+        assert_eq!(fits(r#"{"job": {"repo": "o/r"}}"#), tasks);
+        assert_eq!(fits(r#"{"command": "true"}"#), tasks);
+        assert_eq!(fits(r#"{"statistics": {"repo": "o/r", "sha": "abcdef"}}"#), [Queue::Statistics]);
     }
 
     #[test]

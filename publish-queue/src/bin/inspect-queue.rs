@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::broker::Broker;
+use common::broker::listing::Show;
 use common::queue::Queue;
-use publish_queue::entry::Show;
 use publish_queue::failure::{EXIT_CODES, Failure, end};
 use publish_queue::inspect::{PROGRAM, inspect};
 use publish_queue::options::{self, Options};
@@ -42,7 +42,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let queues = cli.queues.iter().map(|it| options::queue(&broker.queues, it));
     let queues = queues.collect::<Result<Vec<_>, _>>()?;
     let queues = if queues.is_empty() { Queue::INSPECTED.to_vec() } else { queues };
-    if cli.options.only_check() {
+    if cli.options.only_check(&broker) {
         return Ok(());
     }
     let show = if cli.human { Show::Human } else { Show::Message };

@@ -40,8 +40,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let broker = cli.options.broker()?;
     let queue = cli.queue.as_deref().map(|it| options::queue(&broker.queues, it)).transpose()?;
     match queue {
-        Some(queue) if !cli.options.only_check() => send(cli, &broker, queue),
-        _ => Ok(()),
+        _ if cli.options.only_check(&broker) => Ok(()),
+        Some(queue) => send(cli, &broker, queue),
+        None => Ok(()),
     }
 }
 

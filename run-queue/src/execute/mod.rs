@@ -4,8 +4,10 @@ mod attachments;
 mod command;
 mod container;
 mod job;
+mod process;
 mod secrets;
 mod settings;
+mod statistics;
 
 use std::time::Duration;
 
@@ -15,8 +17,9 @@ use common::logs::Destination;
 use common::task::{Kind, Minutes, Task};
 
 pub use container::Engine;
-pub use job::Verdict;
+pub use job::{Running, Verdict};
 pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
+pub use statistics::StatisticsSettings;
 
 use crate::handler::{Failure, Handler, Work};
 
@@ -29,24 +32,40 @@ pub struct Executor {
     pub secrets: SecretSettings,
     /// Where repositories are, and statuses go.
     pub forges: Forges,
+    /// What keeps the results of merged pulls.
+    pub statistics: StatisticsSettings,
     /// Where logs go.
     pub logs: Destination,
     /// How often a running job's pull is looked at.
     pub poll: Duration,
-    /// No job runs longer, whatever it asks for.
+    /// No job runs longer, whatever it asks for, and no program for statistics.
     pub longest: Minutes,
     /// This machine, as statuses and labels name it.
     pub host: String,
+    /// What is being done in this process.
+    pub running: Running,
 }
 
 impl Handler for Executor {
     async fn handle(&self, work: Work) -> Result<Vec<Outgoing>, Failure> {
         // The outline leaves out what the payload says: it goes into the log.
         let task = Task::parse(&work.body).map_err(|it| Failure::Fail(it.outline()))?;
+        if !task.kind.fits(work.queue) {
+            let (kind, queue) = (task.kind.name(), work.queue);
+            return Err(Failure::Fail(format!("{kind}: does not belong on the queue `{queue}`")));
+        }
         match &task.kind {
             Kind::Job(job) => job::perform(job, &work, self).await?,
             Kind::Command(command) => command::perform(command, &work).await?,
+            Kind::Statistics(task) => statistics::perform(task, &work, self.statistics()).await?,
         }
         Ok(Vec::new())
+    }
+}
+
+impl Executor {
+    fn statistics(&self) -> statistics::Means<'_> {
+        let (settings, forges) = (&self.statistics, &self.forges);
+        statistics::Means { settings, forges, limit: self.longest.limit() }
     }
 }

@@ -5,12 +5,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::config::{Reader, Table};
+use common::config::{Reader, Summary, Table, count, listed};
 use common::id::{ImageRef, SecretName};
 use common::queue::{Queue, QueueNames};
 use common::task::Minutes;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
 
 use super::Engine;
 
@@ -123,7 +122,28 @@ fn queues(reader: &Reader, key: &str, asked: &[String], names: &QueueNames) -> V
     queues
 }
 
+impl ExecuteSettings {
+    /// What was understood of `[execute]`.
+    pub fn summarize(&self, names: &QueueNames, summary: &mut Summary) {
+        summary.table("execute");
+        summary.line("queues", listed(self.queues.iter().map(|it| names.of(*it))));
+        summary.line("slots", self.slots);
+        summary.line("poll-seconds", self.poll.as_secs_f64());
+        summary.line("longest-minutes", self.longest.0);
+    }
+}
+
 impl ContainerSettings {
+    /// What was understood of `[container]`; of words that may carry secrets, how many there are.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("container");
+        summary.line("command", &self.engine);
+        summary.line("run-args", count(self.run_args.len(), "word", "words"));
+        let image = self.default_image.as_ref().map_or("-", ImageRef::as_str);
+        summary.line("default-image", image);
+        summary.line("secrets", listed(self.secrets.keys()));
+    }
+
     /// Reads `[container]`.
     #[must_use]
     pub fn read(reader: &Reader) -> Self {
@@ -159,6 +179,13 @@ fn secret_words(table: &Table<'_>) -> BTreeMap<SecretName, Vec<String>> {
 }
 
 impl SecretSettings {
+    /// The names that `[secrets]` has.
+    pub fn summarize(&self, summary: &mut Summary) {
+        summary.table("secrets");
+        summary.line("external", listed(self.external.keys()));
+        summary.line("inline", listed(self.inline.keys()));
+    }
+
     /// Reads `[secrets]`.
     #[must_use]
     pub fn read(reader: &Reader) -> Self {
@@ -189,18 +216,15 @@ fn secret_name(table: &Table<'_>, name: &str) -> Option<SecretName> {
 }
 
 fn inline_secret(table: &Table<'_>, name: &str) -> Option<InlineSecret> {
-    match table.value(name)? {
-        Value::Object(files) => {
-            let folder = table.table(name);
-            inline_folder(&folder, files)
-        }
-        _ => table.text(name).map(|it| InlineSecret::Text(it.into())),
+    if table.value(name)?.as_table().is_some() {
+        return inline_folder(&table.table(name));
     }
+    table.text(name).map(|it| InlineSecret::Text(it.into()))
 }
 
-fn inline_folder(folder: &Table<'_>, files: &Map<String, Value>) -> Option<InlineSecret> {
+fn inline_folder(folder: &Table<'_>) -> Option<InlineSecret> {
     let mut inside = BTreeMap::new();
-    for file in files.keys() {
+    for file in folder.names() {
         if SecretName::new(file.trim_start_matches('.')).is_err() {
             folder.problem(file, "expected a file name of letters, digits, `-`, `_` and `.`");
             return None;

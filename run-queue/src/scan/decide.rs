@@ -1,38 +1,29 @@
 //! What a scan decides (wire facts, section 3, "tests-scan"). The order of the checks is protocol.
 
 use common::forge::{Status, StatusState};
-use common::id::{BranchName, CommitSha, Context, PullNumber, RepoName};
+use common::id::{Context, RepoName};
 
-use super::{ScanSettings, TestContext};
+use super::{ScanSettings, Subject, TestContext};
 
-/// What is scanned: a pull, or a commit that no open pull has.
+/// Which contexts a scan is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// None for a commit without a pull.
-    pub number: Option<PullNumber>,
-    /// Who opened it.
-    pub author: String,
-    /// Its title.
-    pub title: String,
-    /// It has the label `no-test`.
-    pub no_test: bool,
-    /// Its head.
-    pub sha: CommitSha,
-    /// Where it goes; none for a commit without a pull.
-    pub base: Option<BranchName>,
+pub enum Asked {
+    /// Those that a commit has or should have.
+    Nothing,
+    /// These, by somebody who names them.
+    ByName(Vec<Context>),
+    /// This one, by the event of a status.
+    ByStatus(Context),
 }
 
-impl Subject {
-    /// A commit without a pull.
+impl Asked {
+    /// The contexts that are asked for.
     #[must_use]
-    pub fn bare(sha: &CommitSha) -> Self {
-        Self {
-            number: None,
-            author: "cockpit-project".to_owned(),
-            title: String::new(),
-            no_test: false,
-            sha: sha.clone(),
-            base: None,
+    pub fn contexts(&self) -> &[Context] {
+        match self {
+            Self::Nothing => &[],
+            Self::ByName(contexts) => contexts,
+            Self::ByStatus(context) => std::slice::from_ref(context),
         }
     }
 }
@@ -63,10 +54,12 @@ pub enum Skipped {
     WaitsForApproval,
     /// It is not of the grammar.
     NoContext,
+    /// The event that asks for it comes too late.
+    Outdated,
 }
 
-const DIRECT_TRIGGER: &str = "Not yet tested (direct trigger)";
-const MANUAL: &str = "Manual testing required";
+pub(super) const DIRECT_TRIGGER: &str = "Not yet tested (direct trigger)";
+pub(super) const MANUAL: &str = "Manual testing required";
 
 /// The contexts to consider, and what is done about each, in order.
 #[must_use]
@@ -75,37 +68,74 @@ pub fn decide(
     repo: &RepoName,
     subject: &Subject,
     statuses: &[Status],
-    asked: &[Context],
+    asked: &Asked,
 ) -> Vec<(Context, Decision)> {
-    let contexts = contexts(settings, repo, subject, statuses, asked);
+    // The statuses of another CI, which may be faster than we are, are none to us.
+    let known: Vec<(Context, &Status)> = statuses
+        .iter()
+        .filter_map(|it| Some((Context::new(&*it.context).ok()?, it)))
+        .filter(|(context, _)| is_known(settings, repo, context))
+        .collect();
     let decide = |context: Context| {
-        let status = statuses.iter().find(|it| it.context == context.as_str());
-        let decision = decide_one(settings, subject, status, &context);
+        let status = known.iter().find(|(it, _)| *it == context).map(|(_, status)| *status);
+        let decision = match asked {
+            Asked::ByStatus(_) if status.is_none() && is_settled(statuses, &context) => {
+                Decision::Skip(Skipped::Outdated)
+            }
+            _ => decide_one(settings, subject, status, &context),
+        };
         (context, decision)
     };
-    contexts.into_iter().map(decide).collect()
+    contexts(settings, repo, subject, &known, asked.contexts()).into_iter().map(decide).collect()
 }
 
+pub(super) fn is_known(settings: &ScanSettings, repo: &RepoName, context: &Context) -> bool {
+    context.as_str().parse().is_ok_and(|it: TestContext| settings.test_map.is_valid(repo, &it))
+}
+
+/// Those that are asked for, else those that the commit has. A commit without any gets those of its base branch; of what is asked
+/// for, this adds the plain form of a context that names a repository or a bots pull, where the base branch lists it.
 fn contexts(
     settings: &ScanSettings,
     repo: &RepoName,
     subject: &Subject,
-    statuses: &[Status],
+    known: &[(Context, &Status)],
     asked: &[Context],
 ) -> Vec<Context> {
-    if !asked.is_empty() {
-        return asked.to_vec();
-    }
-    let known = |context: &Context| {
-        context.as_str().parse().is_ok_and(|it: TestContext| settings.test_map.is_valid(repo, &it))
+    let mut contexts: Vec<Context> = Vec::new();
+    let mut add = |context: &Context| {
+        if !contexts.contains(context) {
+            contexts.push(context.clone());
+        }
     };
-    let known: Vec<_> =
-        statuses.iter().filter_map(|it| Context::new(&*it.context).ok()).filter(known).collect();
-    match &subject.base {
-        // The statuses of another CI, which may be faster than we are, are none to us.
-        Some(base) if known.is_empty() => settings.test_map.contexts(repo, base).cloned().collect(),
-        _ => known,
+    asked.iter().for_each(&mut add);
+    if asked.is_empty() {
+        known.iter().map(|(context, _)| context).for_each(&mut add);
     }
+    if let (true, Some(base)) = (known.is_empty(), &subject.base) {
+        let listed: Vec<&Context> = settings.test_map.contexts(repo, base).collect();
+        if asked.is_empty() {
+            listed.into_iter().for_each(add);
+        } else {
+            let asked = asked.iter().filter_map(|it| it.as_str().parse::<TestContext>().ok());
+            let plain = asked.map(|it| it.image_scenario);
+            plain.filter_map(|it| listed.iter().copied().find(|listed| listed.as_str() == it)).for_each(add);
+        }
+    }
+    contexts
+}
+
+/// Whether a context that the test map does not know is done, or being done, since it was asked for: the event comes late.
+fn is_settled(statuses: &[Status], context: &Context) -> bool {
+    let status = statuses.iter().find(|it| it.context == context.as_str());
+    status.is_some_and(|it| {
+        it.state.is_verdict() || is_in_progress(it.description.as_deref().unwrap_or_default())
+    })
+}
+
+/// Old scanners know only the first, while old runners post the second.
+fn is_in_progress(description: &str) -> bool {
+    description.starts_with("Testing in progress") || description.starts_with("In progress")
 }
 
 fn decide_one(
@@ -126,8 +156,7 @@ fn decide_one(
     if unwanted && description != DIRECT_TRIGGER {
         return Decision::Skip(Skipped::NoTest);
     }
-    // Old scanners know only the first, while old runners post the second.
-    if description.starts_with("Testing in progress") || description.starts_with("In progress") {
+    if is_in_progress(description) {
         return Decision::Skip(Skipped::InProgress);
     }
     let unasked = description.is_empty() || description == MANUAL;
@@ -143,6 +172,8 @@ fn decide_one(
 
 #[cfg(test)]
 mod tests {
+    use common::id::PullNumber;
+
     use super::super::{AllowList, TestMap};
     use super::*;
 
@@ -175,12 +206,18 @@ mod tests {
             state,
             description: description.map(str::to_owned),
             target_url: None,
+            updated_at: None,
         }
     }
 
     fn decisions(subject: &Subject, statuses: &[Status], asked: &[&str]) -> Vec<(String, Decision)> {
         let asked: Vec<Context> = asked.iter().map(|it| it.parse().unwrap()).collect();
-        let decided = decide(&settings(), &"o/r".parse().unwrap(), subject, statuses, &asked);
+        let asked = if asked.is_empty() { Asked::Nothing } else { Asked::ByName(asked) };
+        told(&asked, subject, statuses)
+    }
+
+    fn told(asked: &Asked, subject: &Subject, statuses: &[Status]) -> Vec<(String, Decision)> {
+        let decided = decide(&settings(), &"o/r".parse().unwrap(), subject, statuses, asked);
         decided.into_iter().map(|(context, decision)| (context.to_string(), decision)).collect()
     }
 
@@ -228,6 +265,33 @@ mod tests {
             decisions(&pull("alice"), &[], &["@"]),
             [("@".to_owned(), Decision::Skip(Skipped::NoContext))]
         );
+    }
+
+    #[test]
+    fn what_is_asked_for_on_a_fresh_pull_brings_its_plain_form() {
+        let plain = ("fedora".to_owned(), Decision::PostAndRun);
+        let row = |context: &str| vec![(context.to_owned(), Decision::PostAndRun), plain.clone()];
+        assert_eq!(decisions(&pull("alice"), &[], &["fedora@bots#7"]), row("fedora@bots#7"));
+        assert_eq!(decisions(&pull("alice"), &[], &["fedora@o/x"]), row("fedora@o/x"));
+        assert_eq!(decisions(&pull("alice"), &[], &["fedora", "fedora"]), row("fedora")[..1]);
+        let other = status("rhel-9", StatusState::Error, None);
+        assert_eq!(decisions(&pull("alice"), &[other], &["fedora@bots#7"]), row("fedora@bots#7")[..1]);
+        let bare = Subject::bare(&"abcdef".parse().unwrap());
+        assert_eq!(decisions(&bare, &[], &["fedora@bots#7"]), row("fedora@bots#7")[..1]);
+    }
+
+    #[test]
+    fn statuses_that_the_test_map_does_not_know_do_not_count() {
+        let unknown = |state, description| [status("arch", state, Some(description))];
+        let asked = Asked::ByStatus("arch".parse().unwrap());
+        let one = |asked: &Asked, statuses: &[Status]| told(asked, &pull("alice"), statuses)[0].1;
+        let by_name = Asked::ByName(vec!["arch".parse().unwrap()]);
+        assert_eq!(one(&by_name, &unknown(StatusState::Success, "Success")), Decision::PostAndRun);
+        assert_eq!(one(&asked, &unknown(StatusState::Pending, DIRECT_TRIGGER)), Decision::PostAndRun);
+        assert_eq!(one(&asked, &unknown(StatusState::Error, "Internal error")), Decision::PostAndRun);
+        let outdated = Decision::Skip(Skipped::Outdated);
+        assert_eq!(one(&asked, &unknown(StatusState::Success, "Success")), outdated);
+        assert_eq!(one(&asked, &unknown(StatusState::Pending, "In progress [host]")), outdated);
     }
 
     #[test]

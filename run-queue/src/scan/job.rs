@@ -7,6 +7,7 @@ use common::queue::{Priority, Queue};
 use common::task::{EnvName, EnvValue, Job, Kind, Minutes, Subject as TaskSubject, Task};
 use jiff::Timestamp;
 
+use super::context::OtherRepo;
 use super::{ScanSettings, Subject, TestContext};
 
 /// All that a job is made of.
@@ -85,8 +86,14 @@ fn slug(cx: &JobContext<'_>) -> Result<Slug, InvalidId> {
     Slug::new(format!("pull-{}-{}-{time}-{context}", number(cx), cx.subject.sha.short(8)))
 }
 
+/// The repository that is tested instead of the one that the status is on. One that names itself is no other.
+fn other<'a>(cx: &JobContext<'a>) -> Option<&'a OtherRepo> {
+    let named = cx.parsed.other.as_ref();
+    named.filter(|it| it.project.forge.is_some() || it.project.repo != *cx.repo)
+}
+
 fn command_subject(cx: &JobContext<'_>) -> Option<TaskSubject> {
-    let other = cx.parsed.other.as_ref()?;
+    let other = other(cx)?;
     Some(TaskSubject {
         forge: other.project.forge.clone(),
         repo: other.project.repo.clone(),
@@ -105,15 +112,17 @@ fn tested_branch(cx: &JobContext<'_>) -> Option<BranchName> {
     }
 }
 
-fn bots_ref(cx: &JobContext<'_>) -> String {
-    let bots_tests_another = *cx.repo == cx.settings.bots_repo && cx.parsed.other.is_some();
-    match &cx.bots {
+/// The bots that the test uses. Tests of the bots repository itself bring their own.
+fn bots_ref(cx: &JobContext<'_>) -> Option<String> {
+    if *cx.repo == cx.settings.bots_repo {
+        return other(cx).map(|_| cx.subject.sha.to_string());
+    }
+    Some(match &cx.bots {
         BotsPull::Head(head) => head.to_string(),
         // No commit and no branch, to the letter as in existing deployments.
         BotsPull::Missing => "xxx".to_owned(),
-        BotsPull::NotNamed if bots_tests_another => cx.subject.sha.to_string(),
         BotsPull::NotNamed => "main".to_owned(),
-    }
+    })
 }
 
 fn env(cx: &JobContext<'_>) -> BTreeMap<EnvName, EnvValue> {
@@ -121,7 +130,7 @@ fn env(cx: &JobContext<'_>) -> BTreeMap<EnvName, EnvValue> {
         ("TEST_OS", Some(cx.parsed.image.clone())),
         ("TEST_SCENARIO", cx.parsed.scenario.clone()),
         ("TEST_REVISION", Some(cx.subject.sha.to_string())),
-        ("COCKPIT_BOTS_REF", Some(bots_ref(cx))),
+        ("COCKPIT_BOTS_REF", bots_ref(cx)),
         ("BASE_BRANCH", tested_branch(cx).map(String::from)),
         ("TEST_PULL", cx.subject.number.map(|it| it.to_string())),
     ];
@@ -134,11 +143,11 @@ fn env(cx: &JobContext<'_>) -> BTreeMap<EnvName, EnvValue> {
 /// The line for people: columns as the old scanner pads them.
 fn human(cx: &JobContext<'_>) -> String {
     let pull = format!("pull-{}", number(cx));
-    let image = cx.parsed.image_scenario();
+    let image = &cx.parsed.image_scenario;
     let project = cx.parsed.other.as_ref().map_or(cx.repo, |it| &it.project.repo);
-    let bots = bots_ref(cx);
+    let bots = bots_ref(cx).map(|it| format!(" [bots@{it}]")).unwrap_or_default();
     let branch = tested_branch(cx).map(|it| format!("   {{{it}}}")).unwrap_or_default();
-    format!("{pull:11} {image:25} {:10}   ({project}) [bots@{bots}]{branch}", cx.subject.sha.short(7))
+    format!("{pull:11} {image:25} {:10}   ({project}){bots}{branch}", cx.subject.sha.short(7))
 }
 
 #[cfg(test)]
@@ -214,6 +223,21 @@ mod tests {
         assert_eq!(env_of(&task, "COCKPIT_BOTS_REF").unwrap(), "abcdef");
         assert_eq!(env_of(&task, "BASE_BRANCH").unwrap(), "stable");
         assert!(task.human.unwrap().ends_with("(o/r) [bots@abcdef]   {stable}"));
+    }
+
+    #[test]
+    fn the_bots_repository_tests_itself_without_other_bots() {
+        let (task, ..) = task("cockpit-project/bots", &subject(3), "fedora@bots#7", BotsPull::NotNamed);
+        assert_eq!(env_of(&task, "COCKPIT_BOTS_REF"), None);
+        assert!(task.human.unwrap().ends_with("abcdef       (cockpit-project/bots)   {main}"));
+    }
+
+    #[test]
+    fn a_context_that_names_its_own_repository_is_tested_there() {
+        let (task, ..) = task("o/r", &subject(1), "fedora@o/r/stable", BotsPull::NotNamed);
+        let Kind::Job(job) = &task.kind else { panic!("{task:?}") };
+        assert_eq!(job.command_subject, None);
+        assert_eq!(env_of(&task, "BASE_BRANCH").unwrap(), "stable");
     }
 
     #[test]

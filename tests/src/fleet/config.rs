@@ -25,6 +25,8 @@ pub struct Setup {
     pub receiver: String,
     /// `[scan]`, in TOML.
     pub scan: String,
+    /// `[scan.sweep]`, in TOML.
+    pub sweep: String,
     /// What the internal queue is called on the broker.
     pub internal_queue: &'static str,
     /// The virtual host, if not one with a name of its own; it is removed with the fleet.
@@ -46,6 +48,8 @@ impl Default for Setup {
             scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
                    [scan.test-map.\"octo/app\"]\nmain = [\"debian\"]\n_manual = [\"debian/slow\", \"rhel-9\"]\n"
                 .to_owned(),
+            // A test that wants sweeps says so.
+            sweep: "at-start = false\nevery-minutes = 0\n".to_owned(),
             internal_queue: "internal",
             vhost: None,
             logs: None,
@@ -94,7 +98,7 @@ impl Fleet {
             "[broker]\namqp = {}\nvhost = {}\nsecrets-dir = {}\ninternal-queue = {}\n\n\
              [webhook]\nlisten = \"127.0.0.1:0\"\nservice-listen = \"127.0.0.1:0\"\n{}\n\n\
              [worker]\nservice-listen = \"127.0.0.1:0\"\n{}\n\n[execute]\nqueues = [\"public\", \"internal\", \"statistics\"]\n{}\n\n\
-             [scan]\n{}\n\n\
+             [scan]\n{}\n[scan.sweep]\n{}\n\n\
              [forge.github]\napi-url = {}\nclone-url = {}\ntoken = [{{file=\"forge-token\"}}]\n\n\
              [container]\nrun-args = {}\ndefault-image = {}\n\n\
              [logs.local]\ndir = {}\nlink = {}\n\n{}\n",
@@ -106,6 +110,7 @@ impl Fleet {
             setup.roles,
             setup.execute,
             setup.scan,
+            setup.sweep,
             text(self.forge.url()),
             text(&self.git.url()),
             list(&self.engine.run_args()),

@@ -189,7 +189,7 @@ impl Fleet {
     }
 
     /// How many deliveries the workers are dealing with.
-    async fn busy(&mut self) -> Result<u32> {
+    pub async fn busy(&mut self) -> Result<u32> {
         let mut busy = 0;
         for worker in &mut self.workers {
             let address = worker.listening("operator endpoints").await?;

@@ -108,6 +108,12 @@ impl Fleet {
         Ok(Pull { sha, ..pull.clone() })
     }
 
+    /// Has the forge know the receiver as the webhook of a repository, under this id.
+    pub fn add_hook(&self, repo: &RepoName, id: u64) -> Result<()> {
+        self.forge.add_hook(repo, id, self.hook.clone().context("this fleet has no receiver")?);
+        Ok(())
+    }
+
     /// Sends an event to the receiver, once, as the forge does.
     pub async fn deliver(&self, delivery: &Delivery) -> Result<Delivered> {
         self.hook.as_ref().context("this fleet has no receiver")?.deliver(delivery).await

@@ -1,6 +1,5 @@
 //! The forge as a test holds it: start, wait, finish.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,10 +13,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::fault::{Fault, Reply};
+use super::dialect::Dialect;
+use super::fault::{Fault, Ordered};
 use super::journal::{Recorded, Route};
+use super::rate::Budget;
 use super::server;
 use super::state::{State, StatusRecord};
+use super::validate::Validators;
 
 /// How long connections may take to end.
 const ENDING: Duration = Duration::from_secs(5);
@@ -53,7 +55,8 @@ impl fmt::Debug for FakeForge {
 pub(super) struct Shared {
     /// The address of the API, without a slash at the end.
     pub(super) url: String,
-    pub(super) access: Access,
+    access: Mutex<Access>,
+    pub(super) dialect: Dialect,
     pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
     contents: Mutex<Option<Reader>>,
@@ -73,19 +76,46 @@ impl Shared {
         done
     }
 
+    /// Counts a request as waiting until the answer is dropped.
+    pub(super) fn arrive(self: &Arc<Self>) -> Waiting {
+        let mut state = self.state();
+        state.waiting += 1;
+        state.most_waiting = state.most_waiting.max(state.waiting);
+        Waiting(Arc::clone(self))
+    }
+
+    pub(super) fn access(&self) -> Access {
+        self.access.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn reader(&self) -> Option<Reader> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// See [`Shared::arrive`].
+pub(super) struct Waiting(Arc<Shared>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
     }
 }
 
 impl FakeForge {
     /// Starts a forge without repositories, on a free port.
     pub async fn start(access: Access) -> Result<Self> {
+        Self::start_as(access, Dialect::GitHub).await
+    }
+
+    /// The same for a forge that answers in another way.
+    pub async fn start_as(access: Access, dialect: Dialect) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("the forge gets no port")?;
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
-            url: format!("http://{}", listener.local_addr()?),
-            access,
+            url: format!("http://{}{}", listener.local_addr()?, dialect.prefix()),
+            access: Mutex::new(access),
+            dialect,
             clock: Clock::system(),
             stop: stop.clone(),
             contents: Mutex::default(),
@@ -96,7 +126,7 @@ impl FakeForge {
         Ok(Self { shared, server, stop: stop.drop_guard() })
     }
 
-    /// The address of its API, `http://127.0.0.1:PORT`.
+    /// The address of its API, `http://127.0.0.1:PORT` and what the dialect adds.
     pub fn url(&self) -> &str {
         &self.shared.url
     }
@@ -109,9 +139,14 @@ impl FakeForge {
         *self.shared.contents.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(reader));
     }
 
+    /// Who may write from now on.
+    pub fn set_access(&self, access: Access) {
+        *self.shared.access.lock().unwrap_or_else(PoisonError::into_inner) = access;
+    }
+
     /// The next `n` requests are answered with this status and nothing of use.
     pub fn fail_next(&self, n: usize, status: u16) {
-        self.fault_next(n, &Fault::Answer(Reply::problem(status, "a fault of the test")));
+        self.fault_next(n, &Fault::status(status));
     }
 
     /// The next `n` requests are not answered.
@@ -121,12 +156,43 @@ impl FakeForge {
 
     /// This happens to the next `n` requests, after what was ordered before.
     pub fn fault_next(&self, n: usize, fault: &Fault) {
-        self.shared.state().faults.extend(std::iter::repeat_n(fault.clone(), n));
+        self.order(n, fault, None);
+    }
+
+    /// This happens to the next `n` requests that have `only` in their `METHOD PATH?QUERY`.
+    pub fn fault_on(&self, only: &str, n: usize, fault: &Fault) {
+        self.order(n, fault, Some(only));
+    }
+
+    fn order(&self, n: usize, fault: &Fault, only: Option<&str>) {
+        let ordered = || Ordered { fault: fault.clone(), only: only.map(str::to_owned) };
+        self.shared.state().faults.extend(std::iter::repeat_with(ordered).take(n));
     }
 
     /// Every request from now on takes this much longer.
     pub fn delay(&self, delay: Duration) {
         self.shared.state().delay = delay;
+    }
+
+    /// From now on there are so many requests left of the limit, until the reset; then there are as many as the limit.
+    pub fn set_rate_limit(&self, limit: u32, remaining: u32, reset_in: Duration) {
+        let reset = self.shared.clock.now() + reset_in;
+        self.shared.state().budget = Budget::new(limit, remaining, reset);
+    }
+
+    /// What answers can be compared with from now on.
+    pub fn set_validators(&self, offered: Validators) {
+        self.shared.state().versions.offered = offered;
+    }
+
+    /// What all requests so far took from the rate limit.
+    pub fn cost(&self) -> u32 {
+        self.shared.state().requests.iter().map(|it| it.cost).sum()
+    }
+
+    /// How many requests were waiting for their answers at once, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.state().most_waiting
     }
 
     /// The requests so far, oldest first.
@@ -180,7 +246,7 @@ impl FakeForge {
             .await
     }
 
-    async fn wait_for<T>(
+    pub(super) async fn wait_for<T>(
         &self,
         what: &str,
         deadline: Duration,
@@ -207,7 +273,7 @@ impl FakeForge {
         drop(stop);
         tokio::time::timeout(ENDING, server).await.context("the forge's connections do not end")??;
         let State { requests, faults, .. } = &*shared.state();
-        let unknown: VecDeque<_> = requests.iter().filter(|it| it.route == Route::Unknown).collect();
+        let unknown: Vec<_> = requests.iter().filter(|it| it.route == Route::Unknown).collect();
         if !unknown.is_empty() {
             bail!("requests for routes that the forge does not model:\n{}", lines(unknown));
         }

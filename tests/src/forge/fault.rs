@@ -1,7 +1,10 @@
 //! Bad moments of a forge, on demand.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::stream;
 use serde_json::{Value, json};
 
 /// What happens to a request instead of its answer.
@@ -11,6 +14,44 @@ pub enum Fault {
     Answer(Reply),
     /// It gets nothing.
     Hang,
+    /// Its connection breaks before anything is done.
+    Reset,
+    /// It is done, and the connection breaks before the answer.
+    Lost,
+}
+
+impl Fault {
+    /// An answer that says how bad it is, and no more.
+    pub fn status(status: u16) -> Self {
+        Self::Answer(Reply::problem(status, "a fault of the test"))
+    }
+
+    /// 429, and when to come back.
+    pub fn too_many(retry_after: Duration) -> Self {
+        let reply = Reply::problem(429, "You have exceeded a rate limit");
+        Self::Answer(reply.with_header("retry-after", &retry_after.as_secs().to_string()))
+    }
+
+    /// 403 as GitHub's secondary limit says it, without a word about when to come back.
+    pub fn secondary() -> Self {
+        let message =
+            "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+        Self::Answer(Reply::problem(403, message))
+    }
+}
+
+/// A fault, and whom it is for.
+#[derive(Debug)]
+pub(super) struct Ordered {
+    pub(super) fault: Fault,
+    /// Part of `METHOD PATH`; none for any request.
+    pub(super) only: Option<String>,
+}
+
+impl Ordered {
+    pub(super) fn fits(&self, request: &str) -> bool {
+        self.only.as_ref().is_none_or(|it| request.contains(it))
+    }
 }
 
 /// An answer.
@@ -58,4 +99,10 @@ impl Reply {
             response
         })
     }
+}
+
+/// A body that fails at once: the server closes the connection before it has sent anything.
+pub(super) fn broken_connection() -> Response {
+    let failure = Err::<Vec<u8>, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+    Response::new(Body::from_stream(stream::iter([failure])))
 }

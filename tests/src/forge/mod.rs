@@ -23,18 +23,26 @@
 //! Verbs change the state and give the [`Delivery`] that GitHub would send for it. Routes that it does not model are
 //! answered 501, and [`FakeForge::finish`] fails with their list.
 
+mod dialect;
 mod fake;
 mod fault;
+mod hooks;
 mod journal;
 mod payload;
+mod rate;
 mod routes;
 mod server;
 mod state;
+mod validate;
 mod verbs;
 mod webhook;
 
+pub use dialect::Dialect;
 pub use fake::{Access, FakeForge};
 pub use fault::{Fault, Reply};
+pub use hooks::DeliveryRecord;
 pub use journal::Recorded;
+pub use payload::Field;
 pub use state::{IssueRecord, NewPull, PullRecord, StatusRecord};
+pub use validate::Validators;
 pub use webhook::{Delivered, Delivery, Hook, sign, sign_sha1};

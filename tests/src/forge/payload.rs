@@ -1,11 +1,16 @@
 //! Payloads and answers as GitHub writes them: its own examples (`tests/payloads`), with our facts put in.
 
+mod issue;
+
+pub(super) use self::issue::IssueChange;
+
 use anyhow::{Context, Result};
 use common::forge::{PullState, StatusState};
 use common::id::{BranchName, CommitSha, PullNumber, RepoName};
 use serde_json::{Value, json};
 
-use super::state::{IssueRecord, PullRecord, Repository, StatusRecord};
+use super::dialect::Dialect;
+use super::state::{PullRecord, Repository, StatusRecord};
 use super::webhook::Delivery;
 
 const OPENED: &str = include_str!("../../payloads/pull_request.opened.json");
@@ -14,7 +19,6 @@ const CLOSED: &str = include_str!("../../payloads/pull_request.closed.json");
 const REOPENED: &str = include_str!("../../payloads/pull_request.reopened.json");
 const LABELED: &str = include_str!("../../payloads/pull_request.labeled.json");
 const STATUS: &str = include_str!("../../payloads/status.json");
-const ISSUE_OPENED: &str = include_str!("../../payloads/issues.opened.json");
 const PING: &str = include_str!("../../payloads/ping.json");
 const PUSH: &str = include_str!("../../payloads/push.json");
 
@@ -28,6 +32,26 @@ pub(super) enum PullChange {
     Reopened,
     /// With this label.
     Labeled(String),
+    /// What was changed, and what it was.
+    Edited(Field, String),
+}
+
+/// What of a pull or an issue can be edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Its title.
+    Title,
+    /// Its text.
+    Body,
+}
+
+impl Field {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Body => "body",
+        }
+    }
 }
 
 /// Where the objects of a payload live.
@@ -35,6 +59,7 @@ pub(super) enum PullChange {
 pub(super) struct Site<'a> {
     /// The forge's API, without a slash at the end.
     pub(super) api: &'a str,
+    pub(super) dialect: Dialect,
     pub(super) name: &'a RepoName,
     pub(super) repo: &'a Repository,
 }
@@ -43,7 +68,8 @@ impl Site<'_> {
     /// A `pull_request` event.
     pub(super) fn pull_event(&self, pull: &PullRecord, change: &PullChange) -> Result<Delivery> {
         let template = match change {
-            PullChange::Opened => OPENED,
+            // An edited title or text is not among GitHub's examples: one that was opened has the same pull.
+            PullChange::Opened | PullChange::Edited(..) => OPENED,
             PullChange::Synchronize(_) => SYNCHRONIZE,
             PullChange::Closed => CLOSED,
             PullChange::Reopened => REOPENED,
@@ -58,6 +84,7 @@ impl Site<'_> {
                 set(&mut payload, "/after", json!(pull.head))?;
             }
             PullChange::Labeled(label) => set(&mut payload, "/label", self.label(label))?,
+            PullChange::Edited(field, before) => edited(&mut payload, *field, before)?,
             PullChange::Opened | PullChange::Closed | PullChange::Reopened => {}
         }
         Delivery::new("pull_request", payload.to_string())
@@ -67,7 +94,13 @@ impl Site<'_> {
     pub(super) fn pull(&self, pull: &PullRecord) -> Result<Value> {
         let mut payload = self.template(OPENED, Some(pull.number))?;
         self.fill_pull(&mut payload, "/pull_request", pull)?;
-        Ok(payload["pull_request"].take())
+        let mut shown = payload["pull_request"].take();
+        if self.dialect == Dialect::Forgejo {
+            shown["head"]["repo"]["owner"] = shown["head"]["user"].take();
+            without(&mut shown["head"], "user");
+            without(&mut shown["base"], "user");
+        }
+        Ok(shown)
     }
 
     /// The repository as the API shows it.
@@ -99,9 +132,10 @@ impl Site<'_> {
     /// A status as the API shows it.
     pub(super) fn status(&self, status: &StatusRecord) -> Value {
         let StatusRecord { id, sha, context, state, description, target_url, at } = status;
+        let state_name = if self.dialect == Dialect::Forgejo { "status" } else { "state" };
         json!({
             "url": format!("{}/repos/{}/statuses/{sha}", self.api, self.name), "avatar_url": null, "id": id,
-            "node_id": format!("SC_{id}"), "state": state, "description": description, "target_url": target_url,
+            "node_id": format!("SC_{id}"), state_name: state, "description": description, "target_url": target_url,
             "context": context, "created_at": at.to_string(), "updated_at": at.to_string(),
         })
     }
@@ -120,33 +154,6 @@ impl Site<'_> {
             "commit_url": format!("{api}/repos/{name}/commits/{sha}"),
             "url": format!("{api}/repos/{name}/commits/{sha}/status"),
         }))
-    }
-
-    /// An `issues` event.
-    pub(super) fn issue_event(&self, issue: &IssueRecord) -> Result<Delivery> {
-        let mut payload = self.template(ISSUE_OPENED, None)?;
-        set(&mut payload, "/issue", self.issue(issue)?)?;
-        Delivery::new("issues", payload.to_string())
-    }
-
-    /// An issue as the API shows it.
-    pub(super) fn issue(&self, issue: &IssueRecord) -> Result<Value> {
-        let IssueRecord { number, title, body, labels, author } = issue;
-        let text = ISSUE_OPENED.replace("/issues/1", &format!("/issues/{number}"));
-        let mut payload = self.template(&text, None)?;
-        for (place, value) in [
-            ("/issue/number", json!(number)),
-            ("/issue/title", json!(title)),
-            ("/issue/body", json!(body)),
-            ("/issue/labels", labels.iter().map(|it| self.label(it)).collect()),
-            ("/issue/user/login", json!(author)),
-            ("/issue/assignee", Value::Null),
-            ("/issue/assignees", json!([])),
-            ("/issue/milestone", Value::Null),
-        ] {
-            set(&mut payload, place, value)?;
-        }
-        Ok(payload["issue"].take())
     }
 
     /// A `push` event of a branch.
@@ -179,7 +186,8 @@ impl Site<'_> {
     /// A branch as the API shows it.
     pub(super) fn branch(&self, name: &BranchName, tip: &CommitSha) -> Value {
         let url = format!("{}/repos/{}/commits/{tip}", self.api, self.name);
-        json!({"name": name, "commit": {"sha": tip, "url": url}, "protected": false})
+        let key = if self.dialect == Dialect::Forgejo { "id" } else { "sha" };
+        json!({"name": name, "commit": {key: tip, "url": url}, "protected": false})
     }
 
     fn branches(&self, sha: &CommitSha) -> Value {
@@ -187,13 +195,13 @@ impl Site<'_> {
         there.map(|(name, tip)| self.branch(name, tip)).collect()
     }
 
-    fn label(&self, name: &str) -> Value {
+    pub(super) fn label(&self, name: &str) -> Value {
         let url = format!("{}/repos/{}/labels/{name}", self.api, self.name);
         json!({"id": 1, "node_id": "LA_1", "url": url, "name": name, "color": "d73a4a", "default": false, "description": null})
     }
 
     /// An example with this repository in place of its own, and this number in the addresses of its pull.
-    fn template(&self, text: &str, number: Option<PullNumber>) -> Result<Value> {
+    pub(super) fn template(&self, text: &str, number: Option<PullNumber>) -> Result<Value> {
         let number = number.map_or_else(|| "2".to_owned(), |it| it.to_string());
         let text = text
             .replace("/pulls/2", &format!("/pulls/{number}"))
@@ -216,13 +224,14 @@ impl Site<'_> {
     }
 
     fn fill_pull(&self, payload: &mut Value, place: &str, pull: &PullRecord) -> Result<()> {
-        let PullRecord { number, title, author, labels, head, base, state, merged } = pull;
+        let PullRecord { number, title, body, author, labels, head, base, state, merged } = pull;
         let tip = self.repo.branches.get(base).unwrap_or(head);
         let statuses = format!("{}/repos/{}/statuses/{head}", self.api, self.name);
         let date = |given: bool| if given { json!("2019-05-15T15:20:34Z") } else { Value::Null };
         for (field, value) in [
             ("/number", json!(number)),
             ("/title", json!(title)),
+            ("/body", json!(body)),
             ("/user/login", json!(author)),
             ("/labels", labels.iter().map(|it| self.label(it)).collect()),
             ("/head/sha", json!(head)),
@@ -255,7 +264,20 @@ fn worst(all: &[&StatusRecord]) -> &'static str {
 }
 
 /// Puts a value where the example has one: a field that is not there is a slip of ours.
-fn set(payload: &mut Value, place: &str, value: Value) -> Result<()> {
+pub(super) fn set(payload: &mut Value, place: &str, value: Value) -> Result<()> {
     *payload.pointer_mut(place).with_context(|| format!("the example has no {place}"))? = value;
     Ok(())
+}
+
+/// What an `edited` event adds to an `opened` one.
+fn edited(payload: &mut Value, field: Field, before: &str) -> Result<()> {
+    set(payload, "/action", json!("edited"))?;
+    payload["changes"] = json!({field.name(): {"from": before}});
+    Ok(())
+}
+
+fn without(object: &mut Value, key: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove(key);
+    }
 }

@@ -1,6 +1,6 @@
 //! What the forge knows.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -9,19 +9,34 @@ use common::forge::{PullState, StatusState};
 use common::id::{BranchName, CommitSha, PullNumber, RepoName};
 use jiff::Timestamp;
 
-use super::fault::Fault;
+use super::fault::{Fault, Ordered};
+use super::hooks::HookLog;
 use super::journal::Recorded;
+use super::rate::Budget;
+use super::validate::Versions;
 
 /// Everything that changes.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) repos: BTreeMap<RepoName, Repository>,
     pub(super) requests: Vec<Recorded>,
-    pub(super) faults: VecDeque<Fault>,
+    pub(super) faults: Vec<Ordered>,
     pub(super) delay: Duration,
+    pub(super) budget: Budget,
+    pub(super) versions: Versions,
+    pub(super) hooks: BTreeMap<(RepoName, u64), HookLog>,
+    /// Requests that are not answered yet: now, and at most so far.
+    pub(super) waiting: usize,
+    pub(super) most_waiting: usize,
 }
 
 impl State {
+    /// The first fault that is for such a request.
+    pub(super) fn take_fault(&mut self, request: &str) -> Option<Fault> {
+        let first = self.faults.iter().position(|it| it.fits(request))?;
+        Some(self.faults.remove(first).fault)
+    }
+
     pub(super) fn repo(&self, name: &RepoName) -> Result<&Repository> {
         self.repos.get(name).with_context(|| format!("the forge has no repository {name}"))
     }
@@ -64,6 +79,11 @@ impl Repository {
     pub(super) fn next_number(&self) -> Result<PullNumber> {
         let next = self.pulls.len() + self.issues.len() + 1;
         u64::try_from(next).ok().and_then(PullNumber::new).context("too many pulls")
+    }
+
+    pub(super) fn issue_mut(&mut self, number: PullNumber) -> Result<&mut IssueRecord> {
+        let issue = self.issues.iter_mut().find(|it| it.number == number);
+        issue.with_context(|| format!("the forge has no issue {number}"))
     }
 
     /// What a commit, a branch or nothing (the default branch) means.
@@ -112,6 +132,8 @@ pub struct PullRecord {
     pub number: PullNumber,
     /// Its title.
     pub title: String,
+    /// Its text.
+    pub body: String,
     /// Who opened it.
     pub author: String,
     /// Its labels.
@@ -174,4 +196,6 @@ pub struct IssueRecord {
     pub labels: Vec<String>,
     /// Who opened it.
     pub author: String,
+    /// Open or closed.
+    pub state: PullState,
 }

@@ -5,7 +5,7 @@ use common::forge::{NewStatus, PullState};
 use common::id::{BranchName, CommitSha, PullNumber, RepoName};
 
 use super::fake::FakeForge;
-use super::payload::{PullChange, Site};
+use super::payload::{Field, IssueChange, PullChange, Site};
 use super::state::{IssueRecord, NewPull, PullRecord, Repository, StatusRecord};
 use super::webhook::Delivery;
 
@@ -44,7 +44,8 @@ impl FakeForge {
             let number = repo.next_number()?;
             repo.commits.insert(head.clone());
             let state = PullState::Open;
-            let record = PullRecord { number, title, author, labels, head, base, state, merged: false };
+            let body = String::new();
+            let record = PullRecord { number, title, body, author, labels, head, base, state, merged: false };
             repo.pulls.insert(number, record);
             Ok(number)
         })?;
@@ -99,6 +100,19 @@ impl FakeForge {
         self.tell_pull(name, number, &PullChange::Labeled(label.to_owned()))
     }
 
+    /// Writes a pull request's title or text anew: `pull_request`, `edited`, with `changes`.
+    pub fn edit(&self, name: &RepoName, number: PullNumber, field: Field, text: &str) -> Result<Delivery> {
+        let before = self.change(name, |repo| {
+            let pull = repo.pull_mut(number)?;
+            let place = match field {
+                Field::Title => &mut pull.title,
+                Field::Body => &mut pull.body,
+            };
+            Ok(std::mem::replace(place, text.to_owned()))
+        })?;
+        self.tell_pull(name, number, &PullChange::Edited(field, before))
+    }
+
     /// Gives a commit a status, as somebody else would: `status`.
     pub fn set_status(&self, name: &RepoName, sha: &CommitSha, status: NewStatus) -> Result<Delivery> {
         let NewStatus { context, state, description, target_url } = status;
@@ -122,13 +136,51 @@ impl FakeForge {
 
     /// Opens an issue: `issues`, `opened`.
     pub fn open_issue(&self, name: &RepoName, title: &str, body: &str, author: &str) -> Result<Delivery> {
-        self.change(name, |repo| {
+        let number = self.change(name, |repo| {
             let (number, labels) = (repo.next_number()?, Vec::new());
             let (title, body, author) = (title.to_owned(), body.to_owned(), author.to_owned());
-            repo.issues.push(IssueRecord { number, title, body, labels, author });
+            let state = PullState::Open;
+            repo.issues.push(IssueRecord { number, title, body, labels, author, state });
+            Ok(number)
+        })?;
+        self.tell_issue(name, number, &IssueChange::Opened)
+    }
+
+    /// Puts a label on an issue: `issues`, `labeled`.
+    pub fn label_issue(&self, name: &RepoName, number: PullNumber, label: &str) -> Result<Delivery> {
+        self.change(name, |repo| {
+            repo.issue_mut(number)?.labels.push(label.to_owned());
             Ok(())
         })?;
-        self.tell(name, |site| site.issue_event(site.repo.issues.last().context("an issue")?))
+        self.tell_issue(name, number, &IssueChange::Labeled(label.to_owned()))
+    }
+
+    /// Writes an issue's title or text anew: `issues`, `edited`, with `changes`.
+    pub fn edit_issue(
+        &self,
+        name: &RepoName,
+        number: PullNumber,
+        field: Field,
+        text: &str,
+    ) -> Result<Delivery> {
+        let before = self.change(name, |repo| {
+            let issue = repo.issue_mut(number)?;
+            let place = match field {
+                Field::Title => &mut issue.title,
+                Field::Body => &mut issue.body,
+            };
+            Ok(std::mem::replace(place, text.to_owned()))
+        })?;
+        self.tell_issue(name, number, &IssueChange::Edited(field, before))
+    }
+
+    /// Closes an issue: `issues`, `closed`.
+    pub fn close_issue(&self, name: &RepoName, number: PullNumber) -> Result<Delivery> {
+        self.change(name, |repo| {
+            repo.issue_mut(number)?.state = PullState::Closed;
+            Ok(())
+        })?;
+        self.tell_issue(name, number, &IssueChange::Closed)
     }
 
     /// The issues of a repository, oldest first.
@@ -152,7 +204,14 @@ impl FakeForge {
 
     fn tell(&self, name: &RepoName, event: impl FnOnce(Site<'_>) -> Result<Delivery>) -> Result<Delivery> {
         let state = self.shared.state();
-        event(Site { api: &self.shared.url, name, repo: state.repo(name)? })
+        event(Site { api: &self.shared.url, dialect: self.shared.dialect, name, repo: state.repo(name)? })
+    }
+
+    fn tell_issue(&self, name: &RepoName, number: PullNumber, change: &IssueChange) -> Result<Delivery> {
+        self.tell(name, |site| {
+            let issue = site.repo.issues.iter().find(|it| it.number == number).context("an issue")?;
+            site.issue_event(issue, change)
+        })
     }
 
     fn tell_pull(&self, name: &RepoName, number: PullNumber, change: &PullChange) -> Result<Delivery> {

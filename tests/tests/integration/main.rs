@@ -1,7 +1,9 @@
 //! Everything that needs the harness, in one binary: it links once.
 
 mod command_line;
+mod documents;
 mod environment;
 mod fleet;
 mod forge;
 mod logs;
+mod old_programs;

@@ -4,33 +4,96 @@ mod arguments;
 mod plan;
 mod report;
 mod run;
+mod turn;
 mod verdict;
 
 use common::Chain;
 use common::logs::{Log, LogError};
 use common::task::Job;
 
+pub use turn::Running;
 pub use verdict::Verdict;
 
-use self::plan::Plan;
+use self::plan::{Plan, Standing};
 use self::report::Reporter;
 use self::run::Run;
+use self::turn::Turn;
 use super::Executor;
 use crate::handler::{Failure, Work};
 
 /// Runs the job and tells how it ended. What is ours or the infrastructure's is reported as an error and tried again.
 pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(), Failure> {
-    let begun = begin(job, cx).await;
-    if let Err(Failure::Retry(_) | Failure::Fail(_)) = &begun {
+    let taken = take(job, work, cx).await;
+    if let Err(Failure::Retry(_) | Failure::Fail(_)) = &taken {
         report::trouble(job, cx.forges.get(job.forge.as_ref()), &cx.host).await;
     }
-    let Some((plan, mut log)) = begun? else { return Ok(()) };
-    let reporter = Reporter { plan: &plan, url: log.url(), host: &cx.host };
+    let Taken { plan, what, turn: _turn } = taken?;
+    match what {
+        Next::Nothing => Ok(()),
+        Next::Tell(stale) => supersede(&plan, &stale, work, cx).await,
+        Next::Run(log) => run(&plan, log, work, cx).await,
+    }
+}
+
+/// What is to be done about a job, by the one who does it.
+struct Taken<'a> {
+    plan: Plan<'a>,
+    what: Next,
+    turn: Turn,
+}
+
+enum Next {
+    /// Somebody has done it.
+    Nothing,
+    /// It is stale, and that has to be told.
+    Tell(Verdict),
+    /// To be run, with its open log.
+    Run(Log),
+}
+
+async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'a>, Failure> {
+    let plan = plan::plan(job, cx).await?;
+    // The verdict is asked for in one's turn: who had it before has told theirs.
+    let turn = cx.running.begin(plan.key(&work.headers.id)).ok_or_else(|| Failure::Later {
+        reason: "the same work is being done here for another message".to_owned(),
+        at_least: cx.poll,
+    })?;
+    let what = match plan.standing().await? {
+        Standing::Judged => {
+            tracing::info!(repo.name = %job.repo, "the commit has a verdict for this context; nothing is run");
+            Next::Nothing
+        }
+        Standing::Stale(stale) => Next::Tell(stale),
+        Standing::Due => Next::Run(cx.logs.open(&plan.slug).await.map_err(Failure::retry)?),
+    };
+    Ok(Taken { plan, what, turn })
+}
+
+/// Tells that the job came too late: its pull is closed or has another head. Its log has that one line, for who follows the link.
+async fn supersede(plan: &Plan<'_>, stale: &Verdict, work: &Work, cx: &Executor) -> Result<(), Failure> {
+    tracing::info!(repo.name = %plan.job.repo, reason = stale.description(), "the job is stale; nothing is run");
+    let noted = async {
+        let mut log = cx.logs.open(&plan.slug).await?;
+        let url = log.url();
+        log.write(format!("{}\n\nNot run, on: {}\n", plan.title, cx.host)).await?;
+        end(log, stale).await.map(|()| url)
+    };
+    // Who reports nothing has no reader. A log that can't be stored must not keep anybody from being told.
+    let url = if plan.reports() { noted.await } else { Ok(String::new()) };
+    let url = url.unwrap_or_else(|error| {
+        tracing::warn!(error = %Chain(&error), "a stale job has no log");
+        String::new()
+    });
+    Reporter { plan, url, host: &cx.host }.end(stale, &work.cancelled).await
+}
+
+async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Result<(), Failure> {
+    let reporter = Reporter { plan, url: log.url(), host: &cx.host };
     if let Err(failure) = reporter.begin().await {
         end(log, &Verdict::Internal("the forge was not told that the job begins".to_owned())).await.ok();
         return Err(failure);
     }
-    let ended = Run { plan: &plan, work, cx, url: &reporter.url }.run(&mut log).await;
+    let ended = Run { plan, work, cx, url: &reporter.url }.run(&mut log).await;
     let mut verdict = ended.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
     // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
     if let (Err(error), false) = (end(log, &verdict).await, verdict.is_trouble()) {
@@ -44,17 +107,6 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
         Verdict::Internal(reason) => Err(Failure::Retry(reason)),
         _ => Ok(()),
     }
-}
-
-/// Where the job reports, and its open log; none if there is nothing left to do.
-async fn begin<'a>(job: &'a Job, cx: &'a Executor) -> Result<Option<(Plan<'a>, Log)>, Failure> {
-    let plan = plan::plan(job, cx).await?;
-    if plan.is_judged().await? {
-        tracing::info!(repo.name = %job.repo, "the commit has a verdict for this context; nothing is run");
-        return Ok(None);
-    }
-    let log = cx.logs.open(&plan.slug).await.map_err(Failure::retry)?;
-    Ok(Some((plan, log)))
 }
 
 async fn end(mut log: Log, verdict: &Verdict) -> Result<(), LogError> {

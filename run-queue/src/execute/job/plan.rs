@@ -1,10 +1,11 @@
 //! What a job comes to once the forge has been asked (wire facts, "Resolution of a subject").
 
 use common::forge::{Forge, ForgeError, Pull, PullState};
-use common::id::{BranchName, CommitSha, ImageRef, InvalidId, RepoName, Slug};
+use common::id::{BranchName, CommitSha, ImageRef, InvalidId, RepoName, Slug, TaskId};
 use common::task::{Job, Subject};
 
 use super::super::Executor;
+use super::turn::Key;
 use super::{Verdict, chain};
 use crate::handler::Failure;
 
@@ -22,6 +23,19 @@ pub(super) struct Plan<'a> {
     pub(super) slug: Slug,
     pub(super) title: String,
     under_test: Checkout,
+    /// The job's pull as the forge just said it is, where the plan had to ask.
+    pull: Option<Pull>,
+}
+
+/// Whether there is anything left to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The commit is green or red under this context already: whatever asks for it is a duplicate, or late.
+    Judged,
+    /// The pull is closed or has another head.
+    Stale(Verdict),
+    /// It is to be run.
+    Due,
 }
 
 /// What runs.
@@ -45,10 +59,10 @@ pub(super) struct Checkout {
 pub(super) async fn plan<'a>(job: &'a Job, cx: &'a Executor) -> Result<Plan<'a>, Failure> {
     let subject = job.subject();
     let forge = forge(cx, &subject).map_err(Failure::Fail)?;
-    let under_test = resolve(forge, &subject).await.map_err(Failure::forge)?;
+    let Resolved { checkout: under_test, pull } = resolve(forge, &subject).await.map_err(Failure::forge)?;
     let sha = under_test.sha.clone();
     let slug = slug(job, &sha).map_err(Failure::fail)?;
-    Ok(Plan { job, forge, slug, title: title(job, &sha), sha, under_test })
+    Ok(Plan { job, forge, slug, title: title(job, &sha), sha, under_test, pull })
 }
 
 fn forge<'a>(cx: &'a Executor, subject: &Subject) -> Result<&'a Forge, String> {
@@ -58,7 +72,13 @@ fn forge<'a>(cx: &'a Executor, subject: &Subject) -> Result<&'a Forge, String> {
     })
 }
 
-async fn resolve(forge: &Forge, subject: &Subject) -> Result<Checkout, ForgeError> {
+/// A subject's commit, and its pull where that said which one it is or where it goes.
+struct Resolved {
+    checkout: Checkout,
+    pull: Option<Pull>,
+}
+
+async fn resolve(forge: &Forge, subject: &Subject) -> Result<Resolved, ForgeError> {
     let repo = &subject.repo;
     let pull = match subject.pull {
         // Everything that the pull could say is said.
@@ -72,8 +92,9 @@ async fn resolve(forge: &Forge, subject: &Subject) -> Result<Checkout, ForgeErro
         (None, Some(pull)) => pull.head.sha.clone(),
         (None, None) => tip(forge, repo, subject.branch.as_ref()).await?,
     };
-    let target = subject.target.clone().or_else(|| pull.map(|it| it.base.branch));
-    Ok(Checkout { repo: repo.clone(), url: forge.clone_url(repo), sha, target })
+    let target = subject.target.clone().or_else(|| pull.as_ref().map(|it| it.base.branch.clone()));
+    let checkout = Checkout { repo: repo.clone(), url: forge.clone_url(repo), sha, target };
+    Ok(Resolved { checkout, pull })
 }
 
 async fn tip(forge: &Forge, repo: &RepoName, branch: Option<&BranchName>) -> Result<CommitSha, ForgeError> {
@@ -118,10 +139,39 @@ fn title(job: &Job, sha: &CommitSha) -> String {
 }
 
 impl Plan<'_> {
-    /// Whether the commit is green or red under this context already: then whatever asks for it is a duplicate, or late.
-    pub(super) async fn is_judged(&self) -> Result<bool, Failure> {
+    /// What makes another message ask for the same work.
+    pub(super) fn key(&self, message: &TaskId) -> Key {
+        match &self.job.context {
+            None => Key::Message(message.clone()),
+            Some(context) => Key::Status {
+                forge: self.forge.name().clone(),
+                repo: self.job.repo.clone(),
+                sha: self.sha.clone(),
+                context: context.clone(),
+            },
+        }
+    }
+
+    /// Whether anybody is told how it ends.
+    pub(super) fn reports(&self) -> bool {
+        self.job.context.is_some() || self.job.report.is_some()
+    }
+
+    /// Whether there is anything left to do. A verdict comes first: a commit that was judged in its time is told nothing more.
+    pub(super) async fn standing(&self) -> Result<Standing, Failure> {
+        if self.is_judged().await.map_err(Failure::forge)? {
+            return Ok(Standing::Judged);
+        }
+        let stale = match &self.pull {
+            Some(pull) => stale(pull, &self.job.repo, &self.sha),
+            None => self.staleness().await.map_err(Failure::forge)?,
+        };
+        Ok(stale.map_or(Standing::Due, Standing::Stale))
+    }
+
+    async fn is_judged(&self) -> Result<bool, ForgeError> {
         let Some(context) = &self.job.context else { return Ok(false) };
-        let statuses = self.forge.statuses(&self.job.repo, &self.sha).await.map_err(Failure::forge)?;
+        let statuses = self.forge.statuses(&self.job.repo, &self.sha).await?;
         Ok(statuses.iter().any(|it| it.context == context.as_str() && it.state.is_verdict()))
     }
 
@@ -131,14 +181,15 @@ impl Plan<'_> {
             None => (self.forge, self.under_test.clone()),
             Some(other) => {
                 let forge = forge(cx, other).map_err(anyhow::Error::msg)?;
-                (forge, resolve(forge, other).await.map_err(|it| chain(&it))?)
+                (forge, resolve(forge, other).await.map_err(|it| chain(&it))?.checkout)
             }
         };
         let image = image(self.job, forge, &checkout, cx.container.default_image.as_ref()).await?;
         Ok(image.map(|image| Content { checkout, image }).map_err(Verdict::Refused))
     }
 
-    /// Whether the work is stale: its pull is closed or has another head.
+    /// Whether the work has become stale: the job's pull is closed or has another head. A job without a pull is for its
+    /// commit, wherever that is; the pull of a `command_subject` only says where the command comes from.
     pub(super) async fn staleness(&self) -> Result<Option<Verdict>, ForgeError> {
         let Some(number) = self.job.pull else { return Ok(None) };
         let pull = self.forge.pull(&self.job.repo, number).await?;

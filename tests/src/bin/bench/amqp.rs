@@ -3,9 +3,12 @@
 use ::tests::broker::Broker;
 use anyhow::{Context, Result, ensure};
 use common::queue::Queue;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueuePurgeOptions};
+use lapin::options::{
+    BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions,
+};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer};
 
 use super::load::Client;
 
@@ -46,8 +49,26 @@ impl Bare {
 
     /// Empties the queue: a backlog would slow the broker down for whoever comes next.
     pub(crate) async fn purge(&self) -> Result<()> {
-        self.control.queue_purge(QUEUE.into(), QueuePurgeOptions::default()).await?;
-        Ok(())
+        self.purge_queue(Queue::Webhook).await.map(drop)
+    }
+
+    /// Empties a queue and says how many messages were in it.
+    pub(crate) async fn purge_queue(&self, queue: Queue) -> Result<u32> {
+        Ok(self.control.queue_purge(queue.name().into(), QueuePurgeOptions::default()).await?)
+    }
+
+    /// How many messages wait in a queue.
+    pub(crate) async fn depth(&self, queue: Queue) -> Result<u32> {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+        let found = self.control.queue_declare(queue.name().into(), passive, FieldTable::default()).await?;
+        Ok(found.message_count())
+    }
+
+    /// What comes out of a queue from now on.
+    pub(crate) async fn consume(&self, queue: Queue) -> Result<Consumer> {
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let name = queue.name().into();
+        Ok(self.control.basic_consume(name, "bench".into(), options, FieldTable::default()).await?)
     }
 }
 

@@ -3,7 +3,9 @@
 mod amqp;
 mod http;
 mod load;
+mod machine;
 mod process;
+mod scan;
 mod table;
 mod webhook;
 
@@ -48,6 +50,8 @@ pub(crate) struct Effort {
 enum Topic {
     /// The receiver: rate and latency beside those of the broker alone; memory, a worker's too
     Webhook,
+    /// The scanners: a sweep of 20 repositories and one event, with a forge that takes 50 ms a request
+    Scan,
 }
 
 impl Topic {
@@ -55,12 +59,14 @@ impl Topic {
     fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Webhook => &["webhook", "run-queue"],
+            Self::Scan => &["run-queue"],
         }
     }
 
     async fn measure(self, effort: Effort) -> Result<Table> {
         match self {
             Self::Webhook => webhook::measure(effort).await,
+            Self::Scan => scan::measure(effort).await,
         }
     }
 }

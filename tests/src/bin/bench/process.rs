@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ::tests::broker::{Broker, VirtualHost};
 use ::tests::group::Group;
 use anyhow::{Context, Result, bail, ensure};
 
@@ -91,6 +92,30 @@ impl Process {
     pub(crate) async fn stop(self) -> Result<()> {
         self.group.terminate(STOP).await
     }
+}
+
+/// The options of every program.
+pub(crate) fn arguments(config: &Path) -> [String; 2] {
+    ["--config".to_owned(), config.display().to_string()]
+}
+
+/// Writes a program's configuration: the broker, and these tables.
+pub(crate) fn configure(
+    name: &str,
+    table: &str,
+    broker: &Broker,
+    vhost: &VirtualHost,
+    folder: &Path,
+) -> Result<PathBuf> {
+    let file = folder.join(format!("{name}.toml"));
+    let text = format!(
+        "[broker]\namqp = {:?}\nvhost = {:?}\nsecrets-dir = {:?}\n{table}",
+        broker.address(),
+        vhost.name(),
+        broker.secrets_dir().display().to_string(),
+    );
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 /// The processor time that the threads of some processes have had, in microseconds.

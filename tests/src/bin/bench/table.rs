@@ -25,6 +25,9 @@ pub(crate) enum Unit {
     Ratio,
     Milliseconds,
     Microseconds,
+    Seconds,
+    /// How many.
+    Count,
     /// Of 10^6 bytes.
     Megabytes,
 }
@@ -95,8 +98,8 @@ impl Row {
 impl Unit {
     fn number(self, value: f64) -> String {
         match self {
-            Self::PerSecond | Self::Microseconds => format!("{value:.0}"),
-            Self::Ratio | Self::Milliseconds => format!("{value:.2}"),
+            Self::PerSecond | Self::Microseconds | Self::Count => format!("{value:.0}"),
+            Self::Ratio | Self::Milliseconds | Self::Seconds => format!("{value:.2}"),
             Self::Megabytes => format!("{value:.1}"),
         }
     }
@@ -105,7 +108,8 @@ impl Unit {
     fn suffix(self) -> &'static str {
         match self {
             Self::PerSecond => " /s",
-            Self::Ratio => "   ",
+            Self::Ratio | Self::Count => "   ",
+            Self::Seconds => " s ",
             Self::Milliseconds => " ms",
             Self::Microseconds => " µs",
             Self::Megabytes => " MB",

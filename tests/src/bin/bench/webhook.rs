@@ -1,8 +1,7 @@
 //! The receiver beside the broker alone, in turns.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ::tests::broker::{Broker, VirtualHost};
@@ -14,7 +13,8 @@ use super::Effort;
 use super::amqp::Bare;
 use super::http::Sender;
 use super::load::{Turn, turn};
-use super::process::{self, Process, busy};
+use super::machine::machine;
+use super::process::{self, Process, arguments, busy, configure};
 use super::table::{Row, Table, Target, Unit};
 
 /// An event as GitHub sent it, but indented.
@@ -71,7 +71,13 @@ pub(crate) async fn measure(effort: Effort) -> Result<Table> {
     let Stand { broker, vhost, webhook, .. } = stand;
     webhook.stop().await?;
     let worker = worker(&broker, &vhost, folder.path()).await?;
-    let about = about(&broker, effort).await?;
+    let about = vec![
+        format!("{} for client, receiver and broker together", machine(&broker).await?),
+        format!(
+            "events and messages of {SIZE} bytes, TLS, durable queue; {} rounds of turns of {} s",
+            effort.rounds, effort.seconds
+        ),
+    ];
     vhost.remove().await?;
     broker.stop().await?;
     let mut rows = speed(&rounds);
@@ -206,28 +212,6 @@ async fn worker(broker: &Broker, vhost: &VirtualHost, folder: &Path) -> Result<f
     Ok(resident)
 }
 
-fn arguments(config: &Path) -> [String; 2] {
-    ["--config".to_owned(), config.display().to_string()]
-}
-
-fn configure(
-    name: &str,
-    table: &str,
-    broker: &Broker,
-    vhost: &VirtualHost,
-    folder: &Path,
-) -> Result<PathBuf> {
-    let file = folder.join(format!("{name}.toml"));
-    let text = format!(
-        "[broker]\namqp = {:?}\nvhost = {:?}\nsecrets-dir = {:?}\n{table}",
-        broker.address(),
-        vhost.name(),
-        broker.secrets_dir().display().to_string(),
-    );
-    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(file)
-}
-
 /// A real event, as compact as forges send it, with a description that brings it to [`SIZE`].
 fn event() -> Result<String> {
     let mut payload: Value = serde_json::from_str(PAYLOAD)?;
@@ -239,28 +223,6 @@ fn event() -> Result<String> {
     let paragraph = describe(DESCRIPTION.to_owned()).len() - without;
     let missing = SIZE.checked_sub(without).context("the payload is larger than the event is to be")?;
     Ok(describe(DESCRIPTION.repeat(missing / paragraph) + &"-".repeat(missing % paragraph)))
-}
-
-async fn about(broker: &Broker, effort: Effort) -> Result<Vec<String>> {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processors
-        .lines()
-        .find_map(|it| it.strip_prefix("model name")?.split_once(": "))
-        .map_or("", |it| it.1);
-    let overview: Value = reqwest::get(format!("{}/api/overview", broker.api_url())).await?.json().await?;
-    let version = |name: &str| overview[name].as_str().unwrap_or("?").to_owned();
-    Ok(vec![
-        format!(
-            "{cores} cores ({model}) for client, receiver and broker together; RabbitMQ {} on Erlang {}",
-            version("rabbitmq_version"),
-            version("erlang_version"),
-        ),
-        format!(
-            "events and messages of {SIZE} bytes, TLS, durable queue; {} rounds of turns of {} s",
-            effort.rounds, effort.seconds
-        ),
-    ])
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! The routes that are modelled: one list, and a file each for what has rules of its own.
 
 mod contents;
+mod hooks;
 mod issues;
+mod pages;
+mod pulls;
 mod statuses;
 
-use anyhow::{Result, ensure};
-use common::forge::PullState;
-use common::id::{BranchName, PullNumber, RepoName};
+use std::sync::Arc;
+
+use anyhow::Result;
+use common::id::{BranchName, RepoName};
 use serde_json::{Value, json};
 
 use super::fake::{Access, Shared};
@@ -15,7 +19,7 @@ use super::payload::Site;
 use super::server::Call;
 
 /// The answer of a route; none if there is no such route here.
-pub(super) async fn answer(shared: &Shared, call: &Call) -> Option<Reply> {
+pub(super) async fn answer(shared: &Arc<Shared>, call: &Call) -> Option<Reply> {
     if call.header("user-agent").is_none() {
         return Some(Reply::problem(403, "Request forbidden by administrative rules (no user agent)"));
     }
@@ -28,17 +32,25 @@ pub(super) async fn answer(shared: &Shared, call: &Call) -> Option<Reply> {
     let within = |answer: &dyn Fn(Site<'_>) -> Result<Reply>| with_repo(shared, repo.as_ref(), answer);
     Some(match (call.method.as_str(), rest) {
         ("GET", []) => within(&|site| Ok(Reply::json(200, &site.repository()?))),
-        ("GET", ["pulls"]) if call.parameter("state") == Some("open") => within(&open_pulls),
-        ("GET", ["pulls", number]) => within(&|site| pull(site, number)),
+        ("GET", ["pulls"]) => within(&|site| pulls::list(site, call)),
+        ("GET", ["pulls", number]) => within(&|site| pulls::one(site, number)),
         ("GET", ["branches", branch @ ..]) => within(&|site| Ok(tip(site, branch, Shape::Branch))),
         ("GET", ["git", "ref" | "refs", "heads", branch @ ..]) => {
             within(&|site| Ok(tip(site, branch, Shape::Reference)))
         }
+        ("GET", ["git", "ref", "pull", number, "head"]) => within(&|site| Ok(pulls::head(site, number))),
         ("GET", ["commits", reference, "status"]) => {
             within(&|site| statuses::combined(site, reference, call))
         }
+        ("GET", ["commits", reference, "statuses"]) => within(&|site| statuses::all(site, reference, call)),
         ("POST", ["statuses", sha]) => statuses::post(shared, repo.as_ref(), sha, call),
         ("GET", ["contents", path @ ..]) => contents::get(shared, repo.as_ref(), &path.join("/"), call).await,
+        ("GET", ["issues"]) => within(&|site| issues::list(site, call)),
+        ("GET", ["issues", number]) => within(&|site| issues::one(site, number)),
+        ("GET", ["hooks", hook, "deliveries"]) => hooks::deliveries(shared, repo.as_ref(), hook, call),
+        ("POST", ["hooks", hook, "deliveries", delivery, "attempts"]) => {
+            hooks::redeliver(shared, repo.as_ref(), hook, delivery)
+        }
         ("POST", ["issues"]) => issues::post(shared, repo.as_ref(), call),
         _ => return None,
     })
@@ -46,13 +58,13 @@ pub(super) async fn answer(shared: &Shared, call: &Call) -> Option<Reply> {
 
 /// 401 as GitHub says it: for any wrong token, and for a write without one.
 fn authority(shared: &Shared, call: &Call) -> Option<Reply> {
-    let Access::Token(expected) = &shared.access else { return None };
+    let Access::Token(expected) = shared.access() else { return None };
     match call.header("authorization") {
-        None if call.method == "GET" => None,
+        None if call.method == "GET" && !call.parts.iter().any(|it| it == "deliveries") => None,
         None => Some(Reply::problem(401, "Requires authentication")),
         Some(text) => {
             let token = text.strip_prefix("token ").or_else(|| text.strip_prefix("Bearer "));
-            (token != Some(expected)).then(|| Reply::problem(401, "Bad credentials"))
+            (token != Some(expected.as_str())).then(|| Reply::problem(401, "Bad credentials"))
         }
     }
 }
@@ -72,21 +84,8 @@ fn with_repo(
 ) -> Reply {
     let state = shared.state();
     let Some((name, repo)) = name.and_then(|it| state.repos.get_key_value(it)) else { return not_found() };
-    answer(Site { api: &shared.url, name, repo }).unwrap_or_else(|error| broken(&error))
-}
-
-fn pull(site: Site<'_>, number: &str) -> Result<Reply> {
-    let number = number.parse().ok().and_then(PullNumber::new);
-    let pull = number.and_then(|it| site.repo.pulls.get(&it));
-    pull.map_or_else(|| Ok(not_found()), |it| Ok(Reply::json(200, &site.pull(it)?)))
-}
-
-/// All on one page; more than a page of them is a slip of the test.
-fn open_pulls(site: Site<'_>) -> Result<Reply> {
-    let open = site.repo.pulls.values().rev().filter(|it| it.state == PullState::Open);
-    let open: Vec<_> = open.map(|it| site.pull(it)).collect::<Result<_>>()?;
-    ensure!(open.len() <= 100, "the stand-in lists no more than 100 pulls");
-    Ok(Reply::json(200, &Value::from(open)))
+    answer(Site { api: &shared.url, dialect: shared.dialect, name, repo })
+        .unwrap_or_else(|error| broken(&error))
 }
 
 /// What a branch look-up answers.

@@ -10,11 +10,9 @@ use super::super::fault::Reply;
 use super::super::payload::Site;
 use super::super::server::Call;
 use super::super::state::StatusRecord;
+use super::pages::{self, Page};
 use super::{broken, not_found, with_repo};
 
-/// The most on a page, and what is on one unless asked for.
-const MAX_PER_PAGE: usize = 100;
-const PER_PAGE: usize = 30;
 /// In characters.
 const MAX_DESCRIPTION: usize = 140;
 const MAX_CONTEXT: usize = 255;
@@ -23,25 +21,16 @@ const MAX_CONTEXT: usize = 255;
 pub(super) fn combined(site: Site<'_>, reference: &str, call: &Call) -> Result<Reply> {
     let Some(sha) = site.repo.resolve(Some(reference)) else { return Ok(not_found()) };
     let all = site.repo.combined(sha);
-    let number = |name| call.parameter(name).and_then(|it| it.parse::<usize>().ok());
-    let length = number("per_page").unwrap_or(PER_PAGE).clamp(1, MAX_PER_PAGE);
-    let (page, pages) = (number("page").unwrap_or(1).max(1), all.len().div_ceil(length).max(1));
-    let shown: Vec<_> = all.iter().skip((page - 1) * length).take(length).copied().collect();
-    let reply = Reply::json(200, &site.combined(sha, &all, &shown)?);
-    let here = format!("{}/repos/{}/commits/{reference}/status?per_page={length}", site.api, site.name);
-    Ok(match links(&here, page, pages) {
-        Some(links) => reply.with_header("link", &links),
-        None => reply,
-    })
+    let page = Page::asked(site, call);
+    let reply = Reply::json(200, &site.combined(sha, &all, &page.of(&all))?);
+    Ok(page.link(site, call, all.len(), reply))
 }
 
-/// The `Link` header: none where there is one page only.
-fn links(here: &str, page: usize, pages: usize) -> Option<String> {
-    let places =
-        [("prev", page - 1, page > 1), ("next", page + 1, page < pages), ("last", pages, page < pages)];
-    let links = places.into_iter().filter(|(.., there)| *there);
-    let links: Vec<_> = links.map(|(rel, to, _)| format!("<{here}&page={to}>; rel=\"{rel}\"")).collect();
-    (!links.is_empty()).then(|| links.join(", "))
+/// `GET repos/O/R/commits/REF/statuses`: all that were ever posted, newest first, in pages.
+pub(super) fn all(site: Site<'_>, reference: &str, call: &Call) -> Result<Reply> {
+    let Some(sha) = site.repo.resolve(Some(reference)) else { return Ok(not_found()) };
+    let all: Vec<_> = site.repo.statuses.iter().rev().filter(|it| it.sha == *sha).collect();
+    pages::list(site, call, &all, |it| Ok(site.status(it)))
 }
 
 /// `POST repos/O/R/statuses/SHA`
@@ -129,15 +118,5 @@ mod tests {
         }
         let status = json!({"state": "pending", "description": "é".repeat(140), "target_url": "http://x"});
         assert_eq!(check(&status).unwrap().context, "default");
-    }
-
-    #[test]
-    fn links_are_those_of_github() {
-        assert_eq!(links("u?per_page=1", 1, 1), None);
-        assert_eq!(
-            links("u?a=1", 1, 2).unwrap(),
-            "<u?a=1&page=2>; rel=\"next\", <u?a=1&page=2>; rel=\"last\""
-        );
-        assert_eq!(links("u?a=1", 2, 2).unwrap(), "<u?a=1&page=1>; rel=\"prev\"");
     }
 }

@@ -1,10 +1,17 @@
 //! The fleet as its users see it.
 
+mod configuration;
+mod inspect;
 mod interop;
 mod jobs;
 mod local;
+mod programs;
 mod receiver;
+mod scanner;
 mod slice;
+mod statistics;
+mod superseded;
+mod sweep;
 mod worker;
 
 use anyhow::Result;

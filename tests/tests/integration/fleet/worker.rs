@@ -115,6 +115,8 @@ async fn what_cannot_be_parsed_is_dead_at_once_and_the_next_is_done() {
 #[tokio::test]
 async fn no_property_of_a_bad_message_does_harm() {
     run_test(async |fleet: &mut Fleet| -> Result<()> {
+        // The worker may not have made its queues yet, and the bare client does not hear that there is none.
+        fleet.session().await?.declare(&Queue::ALL).await?;
         let client = fleet.bare_client().await?;
         let channel = client.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;

@@ -1,7 +1,13 @@
 //! The forge client against the stand-in, and the stand-in itself.
 
+mod cache;
+mod deliveries;
+mod dialects;
+mod limits;
 mod reads;
 mod stand_in;
+mod stand_in_lists;
+mod token;
 mod trouble;
 mod webhooks;
 mod writes;
@@ -38,6 +44,11 @@ impl World {
         Ok(Self { forge, client, repo, main, tip })
     }
 
+    /// What its client is made from.
+    fn settings(&self) -> Result<ForgeSettings> {
+        settings(self.forge.url(), Some(TOKEN))
+    }
+
     /// A client that does not try again, and waits for a tenth of a second.
     fn hasty(&self) -> Result<Forge> {
         let timeouts = Timeouts { request: Duration::from_millis(100), ..Timeouts::default() };
@@ -65,6 +76,7 @@ fn settings(url: &str, token: Option<&str>) -> Result<ForgeSettings> {
         token: token.map(Into::into),
         writes: Writes::Post,
         ca: None,
+        cache_dir: None,
     })
 }
 

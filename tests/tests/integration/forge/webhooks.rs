@@ -54,10 +54,10 @@ async fn the_life_of_a_pull_in_events() -> Result<()> {
     for (delivery, action, state, head) in [
         (&opened, Action::Opened, PullState::Open, 'b'),
         (&pushed, Action::Synchronize, PullState::Open, 'c'),
-        (&labeled, Action::Other, PullState::Open, 'c'),
-        (&closed, Action::Other, PullState::Closed, 'c'),
+        (&labeled, Action::Labeled, PullState::Open, 'c'),
+        (&closed, Action::Closed, PullState::Closed, 'c'),
         (&reopened, Action::Reopened, PullState::Open, 'c'),
-        (&merged, Action::Other, PullState::Closed, 'c'),
+        (&merged, Action::Closed, PullState::Closed, 'c'),
     ] {
         let event = pull_event(delivery)?;
         assert_eq!((event.action, event.repo()), (action, repo));

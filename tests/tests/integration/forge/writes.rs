@@ -1,5 +1,7 @@
 //! Writing: statuses and issues.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use common::forge::{Forge, ForgeError, StatusState, Writes};
 use serde_json::json;
@@ -43,17 +45,43 @@ async fn what_the_forge_refuses_is_told() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_write_is_sent_once() -> Result<()> {
+async fn a_status_is_posted_until_it_is_there() -> Result<()> {
     let world = World::new().await?;
-    world.forge.fail_next(1, 502);
     let pending = status("unit", StatusState::Pending, "In progress");
-    let error = world.client.post_status(&world.repo, &world.tip, &pending).await.unwrap_err();
-    assert!(error.is_transient(), "{error}");
+    for fault in [Fault::status(502), Fault::Reset, Fault::Lost] {
+        world.forge.fault_on("POST", 1, &fault);
+        world.client.post_status(&world.repo, &world.tip, &pending).await?;
+    }
+    assert_eq!(world.asked().len(), 6);
+    assert_eq!(world.forge.statuses(&world.repo, &world.tip).len(), 4, "the lost one was posted twice");
+    world.forge.finish().await
+}
+
+#[tokio::test]
+async fn an_issue_is_opened_once() -> Result<()> {
+    let world = World::new().await?;
+    let issue = json!({"title": "Tests failed"}).as_object().cloned().unwrap_or_default();
+    for fault in [Fault::status(502), Fault::Reset, Fault::Lost] {
+        world.forge.fault_on("POST", 1, &fault);
+        let error = world.client.open_issue(&world.repo, &issue).await.unwrap_err();
+        assert!(error.is_transient(), "{error}");
+    }
+    assert_eq!(world.forge.issues(&world.repo)?.len(), 1, "the lost one");
+    // A limit is a refusal: nothing was opened.
+    world.forge.fault_on("POST", 1, &Fault::too_many(Duration::from_secs(1)));
+    assert_eq!(world.client.open_issue(&world.repo, &issue).await?, Some(2));
+    world.forge.finish().await
+}
+
+#[tokio::test]
+async fn a_write_does_not_follow() -> Result<()> {
+    let world = World::new().await?;
+    let pending = status("unit", StatusState::Pending, "In progress");
     let elsewhere = Reply::problem(307, "moved").with_header("location", "/repositories/1/statuses");
     world.forge.fault_next(1, &Fault::Answer(elsewhere));
     let error = world.client.post_status(&world.repo, &world.tip, &pending).await.unwrap_err();
     assert_eq!(words(&error), format!("307 Temporary Redirect: not followed to {}", world.forge.url()));
-    assert_eq!(world.asked().len(), 2);
+    assert_eq!(world.asked().len(), 1);
     world.forge.finish().await
 }
 

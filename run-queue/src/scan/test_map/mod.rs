@@ -1,5 +1,7 @@
 //! The test map: which contexts a branch of a repository is tested with.
 
+mod read;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::id::{BranchName, Context, RepoName};
@@ -17,7 +19,49 @@ pub struct TestMap {
     injected: Option<(BranchName, Context)>,
 }
 
+/// A branch of a repository as the map lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'m> {
+    /// The repository.
+    pub project: &'m Project,
+    /// The branch, or `_manual`.
+    pub branch: &'m BranchName,
+    /// In the order of the map.
+    pub contexts: &'m [Context],
+}
+
+impl Listed<'_> {
+    /// Whether these are run only when asked for.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        self.branch.as_str() == MANUAL
+    }
+}
+
 impl TestMap {
+    /// The repositories that the map names, in alphabetical order; one without branches too.
+    pub fn projects(&self) -> impl Iterator<Item = &Project> {
+        self.projects.keys()
+    }
+
+    /// Every branch that the map lists, by repository; without what is injected.
+    pub fn listed(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.projects.iter().flat_map(|(project, branches)| {
+            branches.iter().map(move |(branch, contexts)| Listed { project, branch, contexts })
+        })
+    }
+
+    /// What every repository has beside that.
+    #[must_use]
+    pub fn injected(&self) -> Option<&(BranchName, Context)> {
+        self.injected.as_ref()
+    }
+
+    /// Adds a repository, if it is not there.
+    pub fn insert_repo(&mut self, project: Project) {
+        self.projects.entry(project).or_default();
+    }
+
     /// Adds contexts to a branch of a repository.
     pub fn insert(
         &mut self,
@@ -42,6 +86,12 @@ impl TestMap {
     #[must_use]
     pub fn knows(&self, repo: &RepoName) -> bool {
         self.injected.is_some() || self.projects.contains_key(&Project::from(repo.clone()))
+    }
+
+    /// The repositories of the default forge: those whose pulls are tested.
+    #[must_use]
+    pub fn repos(&self) -> Vec<RepoName> {
+        self.projects.keys().filter(|it| it.forge.is_none()).map(|it| it.repo.clone()).collect()
     }
 
     /// What a branch is tested with, in the order of the map.
@@ -83,6 +133,17 @@ impl TestMap {
             .filter_map(|it| it.as_str().split(['/', '@']).next())
             .collect()
     }
+}
+
+/// A line a branch.
+#[cfg(test)]
+fn summary(map: &TestMap) -> Vec<String> {
+    let line = |it: Listed<'_>| {
+        let contexts: Vec<_> = it.contexts.iter().map(|it| format!(" {it}")).collect();
+        let forge = it.project.forge.as_ref().map(|it| format!("{it}:")).unwrap_or_default();
+        format!("{forge}{} {}:{}", it.project.repo, it.branch, contexts.concat())
+    };
+    map.listed().map(line).collect()
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 
-use common::broker::{Burial, Received};
-use common::id::{Attempt, TaskId};
-use common::queue::Holds;
 use serde::Deserialize;
 
-use crate::line::OneLine;
+use super::OneLine;
+use crate::broker::{Burial, Received};
+use crate::id::{Attempt, TaskId};
+use crate::queue::Holds;
 
 /// What is shown of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,15 @@ impl<'a> Entry<'a> {
             burial: received.burial(),
         });
         Self { story, body: received.body(), show }
+    }
+
+    /// Its line is no shorter than this, in bytes.
+    pub(super) fn least_bytes(&self) -> usize {
+        match self.show {
+            // White space goes at both ends, and after each line break.
+            Show::Message => self.body.iter().filter(|it| !it.is_ascii_whitespace()).count(),
+            Show::Human => 0,
+        }
     }
 
     fn text(&self) -> Cow<'a, str> {
