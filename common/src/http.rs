@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, redirect, retry};
+use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
 
 /// How long a client waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +47,26 @@ pub enum HttpError {
 
 /// A client with deadlines. It follows no redirect (where a token may go is the caller's business) and repeats nothing.
 pub fn client(user_agent: &str, trust: Trust<'_>, timeouts: Timeouts) -> Result<Client, HttpError> {
+    builder(user_agent, trust, timeouts)?.build().map_err(HttpError::Client)
+}
+
+/// What [`client`] makes one of, for those who have more to set.
+pub(crate) fn builder(
+    user_agent: &str,
+    trust: Trust<'_>,
+    timeouts: Timeouts,
+) -> Result<ClientBuilder, HttpError> {
     let builder = Client::builder()
         .user_agent(user_agent)
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.request)
         .redirect(redirect::Policy::none())
         .retry(retry::never());
-    let builder = match trust {
+    Ok(match trust {
         Trust::System => builder,
         Trust::SystemAnd(pem) => builder.tls_certs_merge(authorities(pem)?),
         Trust::Nobody => builder.tls_certs_only([]),
-    };
-    builder.build().map_err(HttpError::Client)
+    })
 }
 
 fn authorities(pem: &str) -> Result<Vec<Certificate>, HttpError> {

@@ -8,6 +8,7 @@
 //! | [`engine`] | a podman that works here, and the words that make its containers reach us |
 //! | [`image`] | an image with a shell and git, made without a registry |
 //! | [`git`] | repositories served over `git://` |
+//! | [`s3`] | a bucket over TLS that checks signatures, with faults |
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
 //! | [`openapi`] | what GitHub says of its API |
@@ -30,6 +31,7 @@ pub mod leftovers;
 pub mod local;
 pub mod openapi;
 pub mod ports;
+pub mod s3;
 pub mod secrets;
 pub mod services;
 pub mod settings;

@@ -22,6 +22,8 @@ pub struct Environment {
     pub github_token_file: Option<PathBuf>,
     /// `$COCKPIT_GITHUB_WEBHOOK_TOKEN_FILE`.
     pub webhook_token_file: Option<PathBuf>,
+    /// `$COCKPIT_S3_KEY_DIR`, else `cockpit-dev/s3-keys` in [`Self::config_home`].
+    pub s3_key_dir: Option<PathBuf>,
     /// `$GITHUB_API`.
     pub github_api: Option<String>,
     /// `$COCKPIT_TESTMAP_INJECT`: `BRANCH/CONTEXT`.
@@ -41,8 +43,10 @@ impl Environment {
         let path = |name| variable(name).map(PathBuf::from);
         let home = path("HOME");
         let in_home = |path: &str| home.as_ref().map(|it| it.join(path));
+        let config_home = path("XDG_CONFIG_HOME").or_else(|| in_home(".config"));
+        let in_config = |path: &str| config_home.as_ref().map(|it| it.join(path));
         Self {
-            config_home: path("XDG_CONFIG_HOME").or_else(|| in_home(".config")),
+            s3_key_dir: path("COCKPIT_S3_KEY_DIR").or_else(|| in_config("cockpit-dev/s3-keys")),
             state_home: path("XDG_STATE_HOME").or_else(|| in_home(".local/state")),
             cache_home: path("XDG_CACHE_HOME").or_else(|| in_home(".cache")),
             temporary: path("TMPDIR"),
@@ -52,6 +56,7 @@ impl Environment {
             github_api: variable("GITHUB_API"),
             testmap_inject: variable("COCKPIT_TESTMAP_INJECT"),
             run_statistics_queue: variable("RUN_STATISTICS_QUEUE").is_some(),
+            config_home,
             home,
         }
     }
@@ -73,11 +78,13 @@ mod tests {
         let found = Environment::of(home);
         assert_eq!(found.config_home, Some("/h/.config".into()));
         assert_eq!(found.state_home, Some("/h/.local/state".into()));
+        assert_eq!(found.s3_key_dir, Some("/h/.config/cockpit-dev/s3-keys".into()));
         assert_eq!(found.cache_home, Some("/h/.cache".into()));
         assert_eq!(found.temporary, None);
         let all = Environment::of(|name| Some(format!("/{name}")));
         assert_eq!(all.config_home, Some("/XDG_CONFIG_HOME".into()));
         assert_eq!(all.state_home, Some("/XDG_STATE_HOME".into()));
+        assert_eq!(all.s3_key_dir, Some("/COCKPIT_S3_KEY_DIR".into()));
         assert_eq!(all.cache_home, Some("/XDG_CACHE_HOME".into()));
         assert_eq!(all.temporary, Some("/TMPDIR".into()));
     }

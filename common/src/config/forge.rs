@@ -244,7 +244,7 @@ fn writes(table: &Table<'_>, has_token: bool) -> Writes {
 }
 
 /// A PEM text, or the path of one.
-fn certificates(table: &Table<'_>, text: String) -> Option<String> {
+pub(super) fn certificates(table: &Table<'_>, text: String) -> Option<String> {
     if text.contains("-----BEGIN") {
         return Some(text);
     }

@@ -2,37 +2,43 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Environment, Reader, Summary};
+use super::s3::s3;
+use super::{Environment, Reader, Summary, Table};
 use crate::id::Slug;
 use crate::logs::{DEFAULT_FLUSH_AFTER, Destination, Folder, LocalStore, Own, Store};
 
 /// A disk; `/tmp` is memory on many machines.
 const TEMPORARY: &str = "/var/tmp";
 
-/// Reads `[logs]`. Without it, logs go to the user's folder for what programs keep.
+/// Reads `[logs]`. Without it, logs go to the user's folder for what programs keep. Of the tables of the drivers, the one of the
+/// other driver has no meaning, and is not looked at.
 pub fn logs(reader: &Reader) -> Option<Destination> {
     let table = reader.table("logs");
-    if let Some(driver) = table.text("driver")
-        && driver != "local"
-    {
-        table.problem("driver", format!("expected \"local\" (\"s3\" is not built yet), found {driver:?}"));
-    }
-    // Valid in files of existing deployments; without meaning as long as the driver is refused.
-    table.value("s3");
+    let driver = table.text("driver").unwrap_or_else(|| "local".to_owned());
     let flush_after = table.seconds("flush-seconds", 0.05, 600.0).unwrap_or(DEFAULT_FLUSH_AFTER);
     let spool = table.path("spool-dir").unwrap_or_else(|| default_spool(&reader.environment));
-    let local = table.table("local");
-    let dir = local.path("dir").unwrap_or_else(|| default_dir(&reader.environment));
-    let link = local.parse("link");
-    local.done();
-    table.done();
-    match LocalStore::new(&dir, link) {
-        Ok(store) => Some(Destination { store: Store::Local(store), spool, flush_after }),
-        Err(error) => {
-            table_problem(reader, &error);
+    let (of_local, of_s3) = (table.table("local"), table.table("s3"));
+    let store = match driver.as_str() {
+        "local" => local(of_local),
+        "s3" => s3(of_s3, &spool),
+        _ => {
+            table.problem("driver", format!("expected \"local\" or \"s3\", found {driver:?}"));
             None
         }
+    };
+    table.done();
+    Some(Destination { store: store?, spool, flush_after })
+}
+
+fn local(table: Table<'_>) -> Option<Store> {
+    let dir = table.path("dir").unwrap_or_else(|| default_dir(&table.reader.environment));
+    let link = table.parse("link");
+    let store = LocalStore::new(&dir, link);
+    if let Err(error) = &store {
+        table.problem("dir", crate::Chain(error).to_string());
     }
+    table.done();
+    store.ok().map(Store::Local)
 }
 
 /// What was understood of `[logs]`.
@@ -43,10 +49,6 @@ pub fn summarize_logs(logs: &Destination, summary: &mut Summary) {
     }
     summary.line("flush-seconds", logs.flush_after.as_secs_f64());
     summary.line("spool-dir", logs.spool.display());
-}
-
-fn table_problem(reader: &Reader, error: &dyn std::error::Error) {
-    reader.problem("logs.local.dir", crate::Chain(error).to_string());
 }
 
 fn default_spool(environment: &Environment) -> PathBuf {

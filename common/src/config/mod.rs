@@ -11,6 +11,7 @@ mod logs;
 mod place;
 mod problem;
 mod reader;
+mod s3;
 mod source;
 mod summary;
 mod table;

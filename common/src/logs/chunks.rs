@@ -38,6 +38,10 @@ impl fmt::Display for Span {
     }
 }
 
+/// A chunk gets no larger than this, in bytes: so a reader of a huge log does not wait while half of it is written again.
+/// (The older programs have no such bound, and no such logs: they keep them in memory.)
+pub(super) const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
 /// The chunks of a log so far, in the manner of the game 2048: whenever the last two hold the same number of
 /// blocks they become one. So n blocks are in at most log2(n) + 1 chunks, and a byte is written at most as
 /// often.
@@ -48,6 +52,12 @@ pub(super) struct Chunks(Vec<Chunk>);
 struct Chunk {
     span: Span,
     blocks: u64,
+}
+
+impl Chunk {
+    const fn merges_with(&self, next: &Self) -> bool {
+        self.blocks == next.blocks && self.span.len() + next.span.len() <= MOST_BYTES
+    }
 }
 
 /// What to do for one more block, in the order of the fields: so a reader finds every byte in some chunk at
@@ -63,12 +73,12 @@ pub(super) struct Push {
 }
 
 impl Chunks {
-    /// Adds a block of `bytes` (more than none) bytes at the end.
+    /// Adds a block of `bytes` (more than none, at most [`MOST_BYTES`]) at the end.
     pub(super) fn push(&mut self, bytes: u64) -> Push {
         let start = self.bytes();
         let mut last = Chunk { span: Span { start, end: start + bytes }, blocks: 1 };
         let mut obsolete = Vec::new();
-        while let Some(before) = self.0.pop_if(|it| it.blocks == last.blocks) {
+        while let Some(before) = self.0.pop_if(|it| it.merges_with(&last)) {
             obsolete.push(before.span);
             last.span.start = before.span.start;
             last.blocks += before.blocks;
@@ -137,7 +147,9 @@ mod tests {
             assert_eq!(spans[0].start, 0);
             assert!(spans.windows(2).all(|two| two[0].end == two[1].start));
             assert_eq!((spans.iter().map(|it| it.len()).sum(), chunks.bytes()), (sum, sum));
-            assert!(spans.len() <= n.ilog2() as usize + 1, "{n} blocks are in {} chunks", spans.len());
+            let most = u64::from(n.ilog2()) + 1 + 2 * (sum / MOST_BYTES);
+            assert!(spans.len() as u64 <= most, "{n} blocks are in {} chunks", spans.len());
+            assert!(spans.iter().all(|it| it.len() <= MOST_BYTES));
             assert_eq!(serde_json::from_str::<Vec<u64>>(&push.list).unwrap().iter().sum::<u64>(), sum);
         }
     }

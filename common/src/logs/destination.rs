@@ -9,6 +9,7 @@ use super::chunks::Chunks;
 use super::error::LogError;
 use super::log::Log;
 use super::name::{Folder, Own};
+use super::sender::Sender;
 use super::spool::Spool;
 use super::store::Store;
 use super::writer::Writer;
@@ -18,9 +19,9 @@ use crate::id::Slug;
 /// `Content-Security-Policy` has to allow inline ones.
 const PAGE: &str = include_str!("log.html");
 
-/// How long a byte waits for others before it is sent. The old system waits 30 s, too long for a person who
-/// waits.
-pub const DEFAULT_FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// The time between two blocks of a job that prints. With the time that sending takes, every byte is visible within 2 s.
+/// The old system waits 30 s, too long for a person who waits.
+pub const DEFAULT_FLUSH_AFTER: Duration = Duration::from_millis(1500);
 
 /// The settings of `logs`.
 #[derive(Clone, Debug)]
@@ -30,7 +31,8 @@ pub struct Destination {
     /// A folder for one nameless file per running job, of the size of its log: on a disk, not in memory. It
     /// is made when it isn't there.
     pub spool: PathBuf,
-    /// A block is sent this long after its first byte, if it isn't full (1,000,000 bytes) before.
+    /// A block is sent this long after the one before, or at once (nearly) if that is longer ago already; a full one
+    /// (1,000,000 bytes) after a second at the latest.
     pub flush_after: Duration,
 }
 
@@ -47,7 +49,8 @@ impl Destination {
         self.store.put(&folder.own(Own::List), empty).await?;
         self.store.clear(&folder).await?;
         self.store.put(&folder.own(Own::Page), Bytes::from_static(PAGE.as_bytes())).await?;
-        let writer = Writer::new(self.store.clone(), folder.clone(), spool, self.flush_after);
-        Ok(Log::start(self.store.clone(), folder, writer))
+        let (writer, growth) = Writer::new(spool);
+        let sender = Sender::new(self.store.clone(), folder.clone(), growth, self.flush_after);
+        Ok(Log::start(self.store.clone(), folder, writer, sender))
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::s3::S3Error;
+
 /// Why a log could not be kept. All of these are the infrastructure's fault, none the job's.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -32,6 +34,9 @@ pub enum LogError {
         #[source]
         source: io::Error,
     },
+    /// The bucket refused, or could not be reached for long.
+    #[error(transparent)]
+    S3(#[from] S3Error),
     /// The log was given up at an earlier error, or the process is ending.
     #[error("the log was given up before")]
     GivenUp,

@@ -1,24 +1,25 @@
 //! One log, while its job runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::chunks::Span;
 use super::error::LogError;
 use super::index::index;
 use super::name::{AttachmentName, Folder, Own};
+use super::sender::Sender;
+use super::spool::Spool;
 use super::store::Store;
-use super::writer::{Message, Writer, Written};
+use super::writer::{Message, QUEUED, Writer};
+use crate::Chain;
 
-/// What is handed to the writer at a time. With [`QUEUED`] of them and a block, a log takes less than 2.5 MB
-/// of memory.
+/// What is handed to the writer at a time. With [`QUEUED`] of them, as many in its hands, and a piece under way, a log
+/// takes less than 3 MB of memory.
 const PIECE_BYTES: usize = 64 * 1024;
-
-/// How many pieces may wait for the writer before the caller waits too.
-const QUEUED: usize = 8;
 
 /// The log of a job that runs. Dropped without [`Log::finish`], it stays as it is: all that was written can
 /// be read, and the page goes on waiting for more, until a next attempt opens the same slug.
@@ -28,16 +29,18 @@ pub struct Log {
     folder: Folder,
     inbox: mpsc::Sender<Message>,
     /// None when the result of the writer was already handed out.
-    writer: Option<JoinHandle<Result<Written, LogError>>>,
+    writer: Option<JoinHandle<Result<Spool, LogError>>>,
+    sender: JoinHandle<BTreeSet<Span>>,
     /// Sizes in bytes. The caller limits how many there are.
     attachments: BTreeMap<AttachmentName, u64>,
 }
 
 impl Log {
-    pub(super) fn start(store: Store, folder: Folder, writer: Writer) -> Self {
+    pub(super) fn start(store: Store, folder: Folder, writer: Writer, sender: Sender) -> Self {
         let (inbox, messages) = mpsc::channel(QUEUED);
         let writer = Some(tokio::spawn(writer.run(messages)));
-        Self { store, folder, inbox, writer, attachments: BTreeMap::new() }
+        let sender = tokio::spawn(sender.run());
+        Self { store, folder, inbox, writer, sender, attachments: BTreeMap::new() }
     }
 
     /// The page that people open.
@@ -46,7 +49,7 @@ impl Log {
         self.store.url(&self.folder.own(Own::Page))
     }
 
-    /// Adds to the log. Waits while the destination is slower than the job.
+    /// Adds to the log. Waits while the disk is slower than the job, but never for the destination.
     pub async fn write(&mut self, text: impl AsRef<[u8]>) -> Result<(), LogError> {
         for piece in text.as_ref().chunks(PIECE_BYTES) {
             self.tell(Message::Text(Bytes::copy_from_slice(piece))).await?;
@@ -83,12 +86,22 @@ impl Log {
     /// told last: should this stop midway, they still have the chunks.
     pub async fn finish(mut self) -> Result<(), LogError> {
         self.tell(Message::End).await?;
-        let written = self.result().await?;
-        self.store.put_section(&self.folder.own(Own::Whole), written.spool.whole()).await?;
-        let page = index(&self.folder, written.spool.bytes(), &self.attachments);
+        let spool = self.result().await?;
+        let chunks = (&mut self.sender).await.map_err(|_| LogError::GivenUp)?;
+        self.store.put_section(&self.folder.own(Own::Whole), spool.whole()).await?;
+        let page = index(&self.folder, spool.bytes(), &self.attachments);
         self.store.put(&self.folder.own(Own::Index), Bytes::from(page)).await?;
         self.sync_all().await?;
-        for span in written.chunks.spans() {
+        if let Err(error) = self.remove(chunks).await {
+            // The log is whole and safe, which is what counts; its page goes on waiting for more.
+            tracing::warn!(error = %Chain(&error), log = self.url(), "what a log was sent in while it grew is left over");
+        }
+        Ok(())
+    }
+
+    /// Without a list of chunks, readers know that it is over.
+    async fn remove(&self, chunks: BTreeSet<Span>) -> Result<(), LogError> {
+        for span in chunks {
             self.store.delete(&self.folder.own(Own::Chunk(span))).await?;
         }
         self.store.delete(&self.folder.own(Own::List)).await?;
@@ -113,7 +126,7 @@ impl Log {
         self.result().await.err().unwrap_or(LogError::GivenUp)
     }
 
-    async fn result(&mut self) -> Result<Written, LogError> {
+    async fn result(&mut self) -> Result<Spool, LogError> {
         match self.writer.take() {
             Some(writer) => writer.await.unwrap_or(Err(LogError::GivenUp)),
             None => Err(LogError::GivenUp),

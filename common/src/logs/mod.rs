@@ -4,13 +4,14 @@
 //! spool file, and from there, a block at a time, into chunks that a reader can follow:
 //!
 //! ```text
-//! Log::write, copy_from ─▶ Writer: decoder ─▶ block (≤ 1 MB) ─▶ Spool ─▶ Store: log.<start>-<end>, log.chunks
-//! Log::attach ────────────────────────────────────────────────────────▶ Store: attachments
-//! Log::finish ──────────────────────────────────────── whole Spool ───▶ Store: log, index.html; chunks go away
+//! Log::write, copy_from ─▶ Writer: decoder ─▶ Spool ─▶ Sender: blocks ─▶ Store: log.<start>-<end>, log.chunks
+//! Log::attach ─────────────────────────────────────────────────────────▶ Store: attachments
+//! Log::finish ────────────────────────── whole Spool ──────────────────▶ Store: log, index.html; chunks go away
 //! ```
 //!
-//! `Chunks` decides which chunk is written when and does no I/O; [`Store`] is the one place that knows what a
-//! destination is. Whatever step a process dies at, what it has sent so far can be read.
+//! Writer and sender are tasks of their own: who prints waits for the disk and for nothing else, however long the store is
+//! away. `Pace` decides when a block is sent and `Chunks` which chunk is written for it; both do no I/O. [`Store`] is the one
+//! place that knows what a destination is. Whatever step a process dies at, what it has sent so far can be read.
 
 mod chunks;
 mod content_type;
@@ -20,6 +21,9 @@ mod index;
 mod local;
 mod log;
 mod name;
+mod pace;
+mod s3;
+mod sender;
 mod spool;
 mod store;
 mod utf8;
@@ -35,4 +39,8 @@ pub use error::LogError;
 pub use local::LocalStore;
 pub use log::Log;
 pub use name::{AttachmentName, Folder, InvalidName, ObjectName, Own};
+pub use s3::{
+    Acl, InvalidAcl, InvalidKey, InvalidStyle, S3Error, S3Key, S3Limits, S3Settings, S3SettingsError,
+    S3Store, Style,
+};
 pub use store::Store;

@@ -1,11 +1,14 @@
 //! Where the objects of logs are kept.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 use super::error::LogError;
 use super::local::LocalStore;
 use super::name::{Folder, ObjectName};
+use super::s3::S3Store;
 use super::spool::Section;
 
 /// A place for objects. Putting one replaces it as a whole: a reader finds the old or the new one, never a
@@ -14,6 +17,8 @@ use super::spool::Section;
 pub enum Store {
     /// A directory of this machine.
     Local(LocalStore),
+    /// A bucket.
+    S3(S3Store),
 }
 
 impl Store {
@@ -22,6 +27,16 @@ impl Store {
     pub fn url(&self, name: &ObjectName) -> String {
         match self {
             Self::Local(local) => local.url(name),
+            Self::S3(bucket) => bucket.url(name),
+        }
+    }
+
+    /// For how long what is under way at the end of a log is waited for, before it is dropped; none: until it is done, as
+    /// dropping it would not stop it.
+    pub(super) const fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Local(_) => None,
+            Self::S3(_) => Some(Duration::from_secs(2)),
         }
     }
 
@@ -29,6 +44,7 @@ impl Store {
     pub(super) async fn put(&self, name: &ObjectName, content: Bytes) -> Result<(), LogError> {
         match self {
             Self::Local(local) => local.put(name, content).await,
+            Self::S3(bucket) => bucket.put(name, content).await,
         }
     }
 
@@ -36,6 +52,7 @@ impl Store {
     pub(super) async fn put_section(&self, name: &ObjectName, content: Section) -> Result<(), LogError> {
         match self {
             Self::Local(local) => local.put_section(name, content).await,
+            Self::S3(bucket) => bucket.put_section(name, content).await,
         }
     }
 
@@ -47,6 +64,7 @@ impl Store {
     ) -> Result<u64, LogError> {
         match self {
             Self::Local(local) => local.put_stream(name, content).await,
+            Self::S3(bucket) => bucket.put_stream(name, content).await,
         }
     }
 
@@ -54,6 +72,7 @@ impl Store {
     pub(super) async fn delete(&self, name: &ObjectName) -> Result<(), LogError> {
         match self {
             Self::Local(local) => local.delete(name).await,
+            Self::S3(bucket) => bucket.delete(name).await,
         }
     }
 
@@ -63,6 +82,7 @@ impl Store {
     pub(super) async fn clear(&self, folder: &Folder) -> Result<(), LogError> {
         match self {
             Self::Local(local) => local.clear(folder).await,
+            Self::S3(bucket) => bucket.clear(folder).await,
         }
     }
 
@@ -70,6 +90,8 @@ impl Store {
     pub(super) async fn sync(&self, names: Vec<ObjectName>) -> Result<(), LogError> {
         match self {
             Self::Local(local) => local.sync(names).await,
+            // A bucket says yes when it is durable.
+            Self::S3(_) => Ok(()),
         }
     }
 }

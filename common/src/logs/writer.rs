@@ -1,21 +1,11 @@
-//! The task that sends a log while it grows.
-
-use std::mem;
-use std::time::Duration;
+//! The task that takes what a job prints: to the disk, at once, whatever becomes of it there.
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{mpsc, watch};
 
-use super::chunks::Chunks;
 use super::error::LogError;
-use super::name::{Folder, Own};
-use super::spool::Spool;
-use super::store::Store;
+use super::spool::{Section, Spool};
 use super::utf8::Utf8Decoder;
-
-/// A block is sent when this many bytes wait (wire facts).
-const BLOCK_BYTES: usize = 1_000_000;
 
 /// What the writer is told.
 #[derive(Debug)]
@@ -26,107 +16,60 @@ pub(super) enum Message {
     End,
 }
 
-/// Decodes, collects a block, sends it when it is full or old. It is a task of its own, so that a block is
-/// sent in time whatever the caller is busy with, and so that a caller that is dropped cannot interrupt it
-/// between two steps.
-#[derive(Debug)]
-pub(super) struct Writer {
-    store: Store,
-    folder: Folder,
-    flush_after: Duration,
-    decoder: Utf8Decoder,
-    waiting: Vec<u8>,
-    /// When the waiting bytes have to be sent; none while there are none.
-    due: Option<Instant>,
-    written: Written,
+/// How many messages may wait for the writer before who prints waits too.
+pub(super) const QUEUED: usize = 8;
+
+/// A log on disk, as the one who sends it sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Growth {
+    /// All so far.
+    pub(super) whole: Section,
+    /// Whether the end was told: the whole log is about to be put.
+    pub(super) ended: bool,
 }
 
-/// A log so far: all of it in the spool, and what has been sent, in chunks.
+/// Decodes and appends to the spool. It is a task of its own, so that a caller that is dropped cannot interrupt it
+/// between two steps; it waits for nothing but the disk.
 #[derive(Debug)]
-pub(super) struct Written {
-    pub(super) spool: Spool,
-    pub(super) chunks: Chunks,
+pub(super) struct Writer {
+    spool: Spool,
+    decoder: Utf8Decoder,
+    growth: watch::Sender<Growth>,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, folder: Folder, spool: Spool, flush_after: Duration) -> Self {
-        Self {
-            store,
-            folder,
-            flush_after,
-            decoder: Utf8Decoder::default(),
-            waiting: Vec::new(),
-            due: None,
-            written: Written { spool, chunks: Chunks::default() },
-        }
+    /// With what follows it. The follower's channel closes when the writer ends.
+    pub(super) fn new(spool: Spool) -> (Self, watch::Receiver<Growth>) {
+        let (growth, follower) = watch::channel(Growth { whole: spool.whole(), ended: false });
+        (Self { spool, decoder: Utf8Decoder::default(), growth }, follower)
     }
 
-    /// Runs until the end is told. If the sender is dropped before that, what waits is sent, and the log
-    /// stays as it is: readable, and open.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Result<Written, LogError> {
-        loop {
-            let message = tokio::select! {
-                message = inbox.recv() => message,
-                () = passed(self.due) => {
-                    self.send_block().await?;
-                    continue;
+    /// Runs until the end is told, or until nobody is left who could.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Result<Spool, LogError> {
+        let mut messages = Vec::with_capacity(QUEUED);
+        let mut ended = false;
+        while !ended && inbox.recv_many(&mut messages, QUEUED).await > 0 {
+            let mut text = Vec::new();
+            for message in messages.drain(..) {
+                match message {
+                    Message::Text(bytes) => self.decoder.push(&bytes, &mut text),
+                    Message::End => ended = true,
                 }
-            };
-            match message {
-                Some(Message::Text(bytes)) => self.take(&bytes).await?,
-                Some(Message::End) => return self.end().await,
-                None => return self.leave().await,
             }
+            self.append(text).await?;
         }
+        let mut rest = Vec::new();
+        self.decoder.finish(&mut rest);
+        self.append(rest).await?;
+        self.growth.send_modify(|it| it.ended = ended);
+        Ok(self.spool)
     }
 
-    async fn take(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        self.decoder.push(bytes, &mut self.waiting);
-        if self.waiting.len() >= BLOCK_BYTES {
-            return self.send_block().await;
-        }
-        if self.due.is_none() && !self.waiting.is_empty() {
-            self.due = Some(Instant::now() + self.flush_after);
-        }
-        Ok(())
-    }
-
-    async fn send_block(&mut self) -> Result<(), LogError> {
-        self.due = None;
-        let block = mem::take(&mut self.waiting);
-        if block.is_empty() {
-            return Ok(());
-        }
-        let Written { spool, chunks } = &mut self.written;
-        let push = chunks.push(block.len() as u64);
-        spool.append(block).await?;
-        let section = spool.section(push.write);
-        self.store.put_section(&self.folder.own(Own::Chunk(push.write)), section).await?;
-        self.store.put(&self.folder.own(Own::List), Bytes::from(push.list)).await?;
-        for span in push.obsolete {
-            self.store.delete(&self.folder.own(Own::Chunk(span))).await?;
+    async fn append(&mut self, text: Vec<u8>) -> Result<(), LogError> {
+        if !text.is_empty() {
+            self.spool.append(text).await?;
+            self.growth.send_modify(|it| it.whole = self.spool.whole());
         }
         Ok(())
-    }
-
-    /// The rest needs no chunk any more: the whole log is about to be put.
-    async fn end(mut self) -> Result<Written, LogError> {
-        self.decoder.finish(&mut self.waiting);
-        self.written.spool.append(self.waiting).await?;
-        Ok(self.written)
-    }
-
-    async fn leave(mut self) -> Result<Written, LogError> {
-        self.decoder.finish(&mut self.waiting);
-        self.send_block().await?;
-        Ok(self.written)
-    }
-}
-
-/// Returns at that moment, or never.
-async fn passed(due: Option<Instant>) {
-    match due {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -64,7 +64,7 @@ async fn all_problems_of_a_configuration_are_reported_at_once() -> Result<()> {
         "c.toml:7: execute.queues: expected queues of tasks",
         "c.toml:8: execute.speed: is no known key",
         "c.toml:11: scan.test-map.o: expected [forge:]owner/name",
-        "c.toml:14: logs.driver: ",
+        "logs.s3.url: is missing",
         "c.toml:16: nonsense: is no known table",
     ] {
         assert!(said.err.contains(problem), "{problem}\nis not in\n{}", said.err);

@@ -35,8 +35,26 @@ fn read_by_the_code() -> Result<BTreeMap<String, String>> {
     let _ = (StatisticsSettings::read(&reader), Forges::read(&reader), logs(&reader));
     let _ = WebhookArgs::default().read(&reader, folder.path());
     let mut asked = reader.asked();
+    asked.extend(of_buckets()?);
     // The forge that is always there has the keys of the others, and a table is what is in it.
     asked.retain(|key, expected| !key.starts_with("forge.github") && expected != "a table");
+    Ok(asked)
+}
+
+/// The keys of the other driver of logs, with a bucket's key in parts and in one.
+fn of_buckets() -> Result<BTreeMap<String, String>> {
+    let file = tempfile::Builder::new().suffix(".toml").tempfile()?;
+    let mut asked = BTreeMap::new();
+    for key in ["{access = \"a\", secret = \"s\"}", "\"a s\""] {
+        std::fs::write(
+            file.path(),
+            format!("[logs]\ndriver = \"s3\"\n[logs.s3]\nurl = \"http://x.example/b\"\nkey = {key}\n"),
+        )?;
+        let reader =
+            Reader::new(Source::load(Some(file.path())).context("the sample")?, Environment::default());
+        let _ = logs(&reader);
+        asked.extend(reader.asked());
+    }
     Ok(asked)
 }
 

@@ -5,4 +5,5 @@ mod documents;
 mod environment;
 mod fleet;
 mod forge;
+mod logs;
 mod old_programs;
