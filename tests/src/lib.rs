@@ -10,6 +10,7 @@
 //! | [`git`] | repositories served over `git://` |
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
+//! | [`browser`] | Chromium without a screen, and a web server with a log that grows |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
 //! | [`services`] | all of it at once, for a run of many tests |
@@ -18,6 +19,7 @@
 //! that needs one starts its own.
 
 pub mod broker;
+pub mod browser;
 pub mod engine;
 pub mod fleet;
 pub mod forge;

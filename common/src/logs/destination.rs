@@ -9,14 +9,11 @@ use super::chunks::Chunks;
 use super::error::LogError;
 use super::log::Log;
 use super::name::{Folder, Own};
+use super::page::PAGE;
 use super::spool::Spool;
 use super::store::Store;
 use super::writer::Writer;
 use crate::id::Slug;
-
-/// The page that people open. It holds its script and style and needs no other host;
-/// `Content-Security-Policy` has to allow inline ones.
-const PAGE: &str = include_str!("log.html");
 
 /// How long a byte waits for others before it is sent. The old system waits 30 s, too long for a person who
 /// waits.

@@ -4,3 +4,4 @@ mod command_line;
 mod environment;
 mod fleet;
 mod forge;
+mod pages;
