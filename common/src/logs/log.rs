@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::error::LogError;
-use super::index::index;
+use super::index::{LeftOut, index};
 use super::name::{AttachmentName, Folder, Own};
 use super::store::Store;
 use super::writer::{Message, Writer, Written};
@@ -85,7 +85,7 @@ impl Log {
         self.tell(Message::End).await?;
         let written = self.result().await?;
         self.store.put_section(&self.folder.own(Own::Whole), written.spool.whole()).await?;
-        let page = index(&self.folder, written.spool.bytes(), &self.attachments);
+        let page = index(&self.folder, written.spool.bytes(), &self.attachments, &LeftOut::default());
         self.store.put(&self.folder.own(Own::Index), Bytes::from(page)).await?;
         self.sync_all().await?;
         for span in written.chunks.spans() {

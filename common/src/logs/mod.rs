@@ -33,6 +33,7 @@ pub use chunks::Span;
 pub use content_type::content_type;
 pub use destination::{DEFAULT_FLUSH_AFTER, Destination};
 pub use error::LogError;
+pub use index::{LeftOut, index};
 pub use local::LocalStore;
 pub use log::Log;
 pub use name::{AttachmentName, Folder, InvalidName, ObjectName, Own};

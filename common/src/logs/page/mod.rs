@@ -5,9 +5,12 @@
 //!
 //! ```text
 //! content   the bytes, and where lines begin       source   follows log.chunks, log.S-E and log
-//! text      bytes to text, escapes to colours      scan     finds lines: search, failures
-//! tap       what the log says about tests          lines    a view with only the rows that are seen
-//! tests     the list of tests                      main     state, header, keys, links
+//! text      bytes to text, escapes to colours      scan     finds lines that match
+//! tap       what the log says about tests          attachments  the files that tests announce
+//! lines     a view with only the rows seen         tests    the list of tests
+//! main      what is known of the log; header       views    following, the two tabs
+//! links     to lines and tests                     find     search, failures
+//! keys      keys, light and dark, the beginning
 //! ```
 //!
 //! The page's own `Content-Security-Policy` names the hashes of its style and script, computed when it is put
@@ -29,9 +32,14 @@ const SCRIPT: &str = concat!(
     include_str!("script/source.js"),
     include_str!("script/scan.js"),
     include_str!("script/tap.js"),
+    include_str!("script/attachments.js"),
     include_str!("script/lines.js"),
     include_str!("script/tests.js"),
     include_str!("script/main.js"),
+    include_str!("script/views.js"),
+    include_str!("script/links.js"),
+    include_str!("script/find.js"),
+    include_str!("script/keys.js"),
 );
 
 /// The page, as text.
@@ -49,7 +57,7 @@ fn policy() -> String {
 }
 
 /// As a policy names the content of an element.
-fn hash(content: &str) -> String {
+pub(super) fn hash(content: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(digest(&SHA256, content.as_bytes())))
 }
 

@@ -95,7 +95,8 @@ class Content {
   /* The bytes from `start` to before `end`: a view where they are in one segment, else a copy. */
   bytes(start, end) {
     const first = Math.floor(start / Content.#SEGMENT), from = start % Content.#SEGMENT;
-    if (from + (end - start) <= Content.#SEGMENT) return this.#segments[first]?.subarray(from, from + end - start) ?? new Uint8Array();
+    if (start === end) return new Uint8Array();
+    if (from + (end - start) <= Content.#SEGMENT) return this.#segments[first].subarray(from, from + end - start);
     const copy = new Uint8Array(end - start);
     for (let at = start; at < end;) {
       const room = at % Content.#SEGMENT;

@@ -31,6 +31,7 @@ class Lines {
   #widest = 0;
   #due = false;
   onScroll = () => {};
+  onResize = () => {};
 
   /* `range` tells which lines there are, whenever asked. */
   constructor(content, label, range) {
@@ -41,7 +42,7 @@ class Lines {
     this.element.addEventListener("scroll", () => this.#scroll(), { passive: true });
     this.element.addEventListener("wheel", event => this.#wheel(event), { passive: false });
     this.element.addEventListener("keydown", event => { if (this.key(event)) event.preventDefault(); });
-    this.#sizes = new ResizeObserver(() => { this.#measure(); this.update(); });
+    this.#sizes = new ResizeObserver(() => { this.#measure(); this.onResize(); this.update(); });
     this.#sizes.observe(this.element);
     Lines.#all.add(this);
   }
@@ -156,13 +157,12 @@ class Lines {
   key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return false;
     const page = this.#window - this.#height;
-    const target = {
-      ArrowDown: this.#top + this.#height, j: this.#top + this.#height, ArrowUp: this.#top - this.#height, k: this.#top - this.#height,
-      PageDown: this.#top + page, PageUp: this.#top - page, " ": this.#top + (event.shiftKey ? -page : page), Home: 0, End: this.#lowest,
-    }[event.key];
-    if (event.key === "ArrowLeft" || event.key === "ArrowRight") this.element.scrollLeft += event.key === "ArrowLeft" ? -80 : 80;
-    else if (target === undefined) return false;
-    else this.to(target);
+    const down = { j: this.#height, ArrowDown: this.#height, k: -this.#height, ArrowUp: -this.#height,
+      PageDown: page, PageUp: -page, " ": event.shiftKey ? -page : page, Home: -Infinity, End: Infinity }[event.key];
+    const right = { ArrowLeft: -80, ArrowRight: 80 }[event.key];
+    if (right) this.element.scrollLeft += right;
+    else if (down) this.to(this.#top + down);
+    else return false;
     this.onScroll(event.key === "End");
     return true;
   }
@@ -182,6 +182,7 @@ class Lines {
     }
     this.#place(rows);
     this.#box.style.height = `${Math.min(this.#window, this.#total)}px`;
+    this.element.style.setProperty("--digits", String(end).length);
     const shift = -(this.#top % this.#height);
     for (const row of rows.values()) row.style.transform = shift ? `translateY(${shift}px)` : "";
     // What was wide once stays wide, or the view would jump to the left.
@@ -218,17 +219,24 @@ class Lines {
 
 function rowElement(line, runs, cut) {
   const chosen = line >= marks.first && line <= marks.last, hit = line === marks.hit;
-  const number = element("a", { class: "number", href: `#L${line + 1}`, tabindex: "-1", "aria-label": `Line ${line + 1}` }, String(line + 1));
+  // Not a stop for the tab key: there are too many. The key `g` makes the same links.
+  const link = { class: "number", href: `#L${line + 1}`, tabindex: "-1", "aria-label": `Line ${line + 1}` };
+  const number = element("a", link, String(line + 1));
   const text = element("span", { class: "text" });
   appendRuns(text, runs);
   if (cut) text.append(element("span", { class: "cut" }, ` … and ${sizeText(cut)} more in this line: see the raw log`));
   return element("div", { class: `row${chosen ? " chosen" : ""}${hit ? " hit" : ""}`, "data-line": line }, number, text);
 }
 
+/* Words that are marked in a line; a search for one letter finds too many. */
+const MOST_MARKS = 200;
+
 /* The words searched for may begin in one run and end in another. */
 function appendRuns(parent, runs) {
   const found = [];
-  if (marks.words) for (const match of runs.map(it => it.text).join("").matchAll(marks.words)) if (match[0]) found.push([match.index, match.index + match[0].length]);
+  for (const it of marks.words ? runs.map(it => it.text).join("").matchAll(marks.words) : []) {
+    if (found.push([it.index, it.index + it[0].length]) === MOST_MARKS) break;
+  }
   let at = 0;
   for (const { text, pen } of runs) {
     const target = pen === PLAIN ? parent : parent.appendChild(penElement(pen));

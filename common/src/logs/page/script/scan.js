@@ -50,7 +50,8 @@ class Scan {
   /* Whole lines of about a block; of a longer line its first block. */
   #block() {
     const first = this.#next, from = this.#content.start(first);
-    const last = Math.min(this.#bound() - 1, Math.max(first, this.#content.lineAt(Math.min(from + BLOCK, this.#content.length)) - 1));
+    const beyond = this.#content.lineAt(Math.min(from + BLOCK, this.#content.length));
+    const last = Math.min(this.#bound() - 1, Math.max(first, beyond - 1));
     const text = blockText(this.#content.bytes(from, Math.min(this.#content.end(last), from + 4 * BLOCK)));
     let line = first, at = 0;
     this.#expression.lastIndex = 0;
@@ -67,9 +68,13 @@ class Scan {
 
 /* What people call a failure when no test says so. */
 const FAILURE = new RegExp([
-  /^\*\*\* (?:Failure|Job cancelled)/, /^not ok\b(?!.*# (?:RETRY|TODO|SKIP))/, /^Traceback \(most recent call last\)/, /\bpanicked at\b/,
-  /^(?:[^\s:]+: )*(?:fatal|FATAL|error|ERROR|Error)(?:\[\w+\])?:/, /^[\w./+-]+:\d+(?::\d+)?: (?:fatal )?error:/, /^E {3}\S/, /^(?:--- )?FAIL(?:ED|URE)?\b[: ]/,
-  /^make(?:\[\d+\])?: \*\*\*/, /^test .* \.\.\. FAILED$/, /\bsegmentation fault\b/i, /\bAssertionError\b/,
+  /^\*\*\* (?:Failure|Job cancelled)/,                        // our own last line
+  /^not ok\b(?!.*# (?:RETRY|TODO|SKIP))/,
+  /^(?:[^\s:]+: )*(?:fatal|FATAL|error|ERROR|Error)(?:\[\w+\])?:/,
+  /^[\w./+-]+:\d+(?::\d+)?: (?:fatal )?error:/,               // compilers
+  /^make(?:\[\d+\])?: \*\*\*/,
+  /^(?:--- )?FAIL(?:ED|URE)?\b[: ]/, /^test .* \.\.\. FAILED$/, /^E {3}\S/,
+  /^Traceback \(most recent call last\)/, /\bAssertionError\b/, /\bpanicked at\b/, /\b[Ss]egmentation fault\b/,
 ].map(it => it.source).join("|"), "gm");
 
 const literal = text => text.replace(/[.*+?^${}()|[\]\\\/-]/g, "\\$&");

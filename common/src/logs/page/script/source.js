@@ -79,8 +79,10 @@ class Source {
     for (const size of list) {
       const end = start + size;
       if (end > this.#sink.length) {
-        if (!await this.#read(`log.${start}-${end}`, start)) throw new Merged();
+        const name = `log.${start}-${end}`;
+        if (!await this.#read(name, start)) throw new Merged();
         if (this.#sink.length >= LARGEST) return State.LONG;
+        if (this.#sink.length !== end) throw new Error(`${name} is not of its size`);
       }
       start = end;
     }

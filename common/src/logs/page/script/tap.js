@@ -14,9 +14,37 @@ const TOTAL_MS = /^# duration_ms ([\d.]+)\s*$/;
 const OUTPUT_BEFORE = /^\S+ \w+\.\w+/;      // Cockpit's names
 const LONGEST_RESULT = 4000;
 const MOST_TESTS = 100000;
+const MOST_PARTS = 50;
 
-const INTERESTING = new Uint8Array(256);
-for (const character of "on#BT0123456789 -.") INTERESTING[character.charCodeAt(0)] = 1;
+const BEGINNINGS = ["ok", "not ok", "#", "---", "...", "TAP version ", "Bail out!"];
+
+/* Whether a line may be one of the above. Of a million lines few are, and decoding each of the others would take
+   seconds, so this looks at bytes: how a line begins, after its indentation. */
+function mayMatter(content, start, end) {
+  let at = start;
+  while (at < end && content.byte(at) === 0x20) at += 1;
+  const follows = words => {
+    if (at + words.length > end) return false;
+    for (let i = 0; i < words.length; i += 1) if (content.byte(at + i) !== words.charCodeAt(i)) return false;
+    return true;
+  };
+  const byte = at < end ? content.byte(at) : 0;
+  if (byte >= 0x30 && byte <= 0x39) { // 1..N
+    while (at < end && content.byte(at) >= 0x30 && content.byte(at) <= 0x39) at += 1;
+    return follows("..");
+  }
+  return BEGINNINGS.some(follows);
+}
+
+/* A result in line `line`; lines from `first` on, and later to `last`, belong to it. */
+const newTest = (first, line) => ({
+  number: 0, name: "", ok: true, verdict: null, reason: "",
+  retry: null,        // number of the try, where another follows
+  seconds: null,
+  parts: 0,           // subtests
+  failedParts: [],    // { line, name }
+  first, line, last: line,
+});
 
 class Tap {
   tests = [];
@@ -41,13 +69,14 @@ class Tap {
       || this.planned > 0 || this.bailed !== null;
   }
 
-  /* Reads the lines that are new. */
-  read(content) {
-    for (; this.#next < content.complete; this.#next += 1) {
+  /* Reads the lines that are new; at the end also one without a newline. */
+  read(content, ended = false) {
+    const bound = ended ? content.lines : content.complete;
+    for (; this.#next < bound; this.#next += 1) {
       const start = content.start(this.#next), end = content.end(this.#next);
       if (end === start) continue;
-      if (INTERESTING[content.byte(start)] && end - start <= LONGEST_RESULT) {
-        this.#line(this.#next, plain(decoder.decode(content.bytes(start, end))).replace(/\r+$/, ""));
+      if (end - start <= LONGEST_RESULT && (this.#yaml || mayMatter(content, start, end))) {
+        this.#line(this.#next, withoutReturns(plain(decoder.decode(content.bytes(start, end)))));
       } else {
         this.#tail = null;
         this.#yaml = false;
@@ -84,11 +113,12 @@ class Tap {
   #plan(line, count, words) {
     if (count > 1e9) return;
     // Results before the plan are either all of them, or something else that looked like it.
-    if (!this.#known && this.tests.length !== count) this.#forget();
+    const all = this.tests.length === count && this.tests.every((it, index) => it.number === index + 1);
+    if (!this.#known && !all) this.#forget();
     if (!this.#known || this.tests.length === 0) this.#begin(line);
     this.planned += count;
     const skip = count === 0 && /^skip\S*\s*(.*)$/i.exec(words ?? "");
-    if (skip) this.#add({ number: 0, name: "all tests", verdict: Verdict.SKIPPED, ok: true, reason: skip[1], first: line, line, last: line });
+    if (skip) this.#add({ ...newTest(line, line), name: "all tests", verdict: Verdict.SKIPPED, reason: skip[1] });
   }
 
   #forget() {
@@ -104,8 +134,11 @@ class Tap {
       return;
     }
     if (!this.#known && number === undefined) return;
-    const test = { number: Number(number ?? this.tests.length + 1), ok, reason: "", retry: null, seconds: null,
-      first: Math.min(this.part, line), line, last: line, parts: this.#sub.done, failedParts: this.#sub.failed.slice(0, 50) };
+    const test = newTest(Math.min(this.part, line), line);
+    test.number = Number(number ?? this.tests.length + 1);
+    test.ok = ok;
+    test.parts = this.#sub.done;
+    test.failedParts = this.#sub.failed.slice(0, MOST_PARTS);
     if (this.#time && line - this.#time.line <= 2) test.seconds = this.#time.seconds;
     directives(test, words);
     this.#add(test);
@@ -146,7 +179,7 @@ class Tap {
 
   /* The lines of failures, in order: the first failed part of a test, else its result. */
   failures() {
-    const lines = this.tests.filter(it => it.verdict === Verdict.FAILED).map(it => it.failedParts?.[0]?.line ?? it.line);
+    const lines = this.tests.filter(it => it.verdict === Verdict.FAILED).map(it => it.failedParts[0]?.line ?? it.line);
     if (this.bailed) lines.push(this.bailed.line);
     return lines.sort((a, b) => a - b);
   }
@@ -159,7 +192,7 @@ class Tap {
 
 /* Takes `words # DIRECTIVE …` apart. A number sign in the words or in a reason is none. */
 function directives(test, words) {
-  const [name, ...rest] = words.split(/(?:^|\s+)#\s*/);
+  const [name, ...rest] = words.split(/(?:^|\s)#\s*/);
   test.name = name.trim();
   test.verdict = test.ok ? Verdict.PASSED : Verdict.FAILED;
   let reason = false;
@@ -184,25 +217,4 @@ function directives(test, words) {
     reason ||= Boolean(skip || retry);
   }
   if (!test.name) test.name = `test ${test.number}`;
-}
-
-/* ---- attachments: files beside the log, by the words with which tests announce them ---- */
-
-const FILE = String.raw`([\w@+][\w.@+-]*(?:/[\w@+][\w.@+-]*)*/?)`;
-const ANNOUNCED = new RegExp(String.raw`(?:Wrote ([\w ]{1,40}) to|(Journal) extracted to|(New pixel test reference)|(Code coverage report) in) ${FILE}\s*$`, "gm");
-const PIXELS = /(?:Pixel test ([\w.-]+) failed:|Differences in pixel test ([\w.-]+)\s*$)/gm;
-const ATTACHED = new RegExp(String.raw`/var/tmp/attachments/${FILE}`, "g");
-const PICTURE = /\.(?:png|jpe?g|gif|webp)$/i;
-
-/* { label, link, picture } of each file that a part of a log names, once. All are in the log's folder or below. */
-function attachmentsIn(text) {
-  const found = new Map();
-  const add = (label, file, hash = "") => {
-    const link = `./${file.split("/").map(encodeURIComponent).join("/")}${hash}`;
-    if (!found.has(link)) found.set(link, { label, name: file, link, picture: PICTURE.test(file) });
-  };
-  for (const [, wrote, journal, reference, coverage, file] of text.matchAll(ANNOUNCED)) add((wrote ?? journal ?? reference ?? coverage).toLowerCase(), file);
-  for (const [, one, other] of text.matchAll(PIXELS)) add("changed pixels", "pixeldiff.html", `#${encodeURIComponent(one ?? other)}`);
-  for (const [, file] of text.matchAll(ATTACHED)) add("attachment", file.replace(/\.$/, ""));
-  return [...found.values()];
 }

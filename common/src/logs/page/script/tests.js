@@ -31,6 +31,10 @@ class Group {
     });
   }
 
+  get entries() {
+    return this.#list.children;
+  }
+
   add(test, filter) {
     this.tests.push(test);
     if (filter(test)) this.#wanted.push(test);
@@ -110,15 +114,20 @@ class TestList {
     const missing = this.#tap.missing;
     this.#running.hidden = missing === 0;
     if (missing === 0) return;
-    const words = `${thousands(missing)} ${missing === 1 ? "test has" : "tests have"} no result${this.#ended() ? "" : " yet"}`;
-    const link = last >= first ? [": ", element("a", { href: `#L${first}-L${last}` }, `lines ${thousands(first)} to ${thousands(last)}`)] : [];
-    this.#running.replaceChildren(words, ...link);
+    const tests = missing === 1 ? "test has" : "tests have";
+    this.#running.replaceChildren(`${thousands(missing)} ${tests} no result${this.#ended() ? "" : " yet"}`);
+    if (last >= first) this.#running.append(": ", linesLink(first - 1, last - 1));
   }
 
   only(words) {
     const wanted = words.toLowerCase();
     this.#filter = test => test.name.toLowerCase().includes(wanted);
     for (const group of this.#groups.values()) group.filter(this.#filter);
+  }
+
+  /* The log has ended, and attachments are there. */
+  refold() {
+    for (const group of this.#groups.values()) for (const entry of group.entries) entry.again();
   }
 
   /* Folds out a test and goes there; `number` as older pages link to it: 117, or 117-1 for its first retry. */
@@ -147,16 +156,16 @@ class TestList {
 
   #entry(test) {
     const [words, look] = WORDS[test.verdict];
-    const more = [test.retry !== null ? `try ${test.retry}` : "", test.seconds !== null ? timeText(test.seconds) : ""].filter(Boolean).join(", ");
+    const more = [];
+    if (test.retry !== null) more.push(`try ${test.retry}`);
+    if (test.seconds !== null) more.push(timeText(test.seconds));
     const toggle = element("button", { type: "button", class: "toggle", "aria-expanded": "false" },
       element("span", { class: `mark ${look}` }, test.verdict === Verdict.RETRIED && test.ok ? "↻ repeated" : words),
-      element("span", { class: "name" }, visible(test.name)), element("span", { class: "more" }, more));
-    const lines = element("a", { href: `#L${test.first + 1}-L${test.last + 1}` }, `lines ${thousands(test.first + 1)}–${thousands(test.last + 1)}`);
-    lines.setAttribute("aria-label", `Lines ${test.first + 1} to ${test.last + 1} in the log`);
+      element("span", { class: "name" }, visible(test.name)), element("span", { class: "more" }, more.join(", ")));
     const entry = element("li", { class: "test", id: `test-${test.number}${test.retry === null ? "" : `-${test.retry}`}` },
-      element("div", { class: "head" }, toggle, lines));
-    const words2 = [test.reason, partsText(test)].filter(Boolean).join("; ");
-    if (words2) entry.append(element("p", { class: "reason" }, visible(words2)));
+      element("div", { class: "head" }, toggle, linesLink(test.first, test.last)));
+    const reason = [test.reason, partsText(test)].filter(Boolean).join("; ");
+    if (reason) entry.append(element("p", { class: "reason" }, visible(reason)));
     let fold = null;
     entry.unfold = () => {
       if (fold) return;
@@ -171,6 +180,11 @@ class TestList {
       fold = null;
       toggle.setAttribute("aria-expanded", "false");
     };
+    entry.again = () => {
+      if (!fold) return;
+      entry.close();
+      entry.unfold();
+    };
     toggle.addEventListener("click", () => fold ? entry.close() : entry.unfold());
     return entry;
   }
@@ -181,31 +195,35 @@ class TestList {
     view.element.style.height = `${1.25 * rows + 1.2}rem`;
     const end = this.#content.end(test.last);
     const text = blockText(this.#content.bytes(Math.max(this.#content.start(test.first), end - SEARCHED), end));
-    const files = attachmentsIn(text).map(it => fileElement(it));
+    const files = attachmentsIn(text).sort((a, b) => a.picture - b.picture).map(it => fileElement(it, this.#ended()));
     const fold = element("div", { class: "fold" });
     if (files.length > 0) {
       fold.append(element("ul", { class: "files", "aria-label": "Attachments" }, ...files));
-      if (!this.#ended()) fold.append(element("p", { class: "reason" }, "Attachments can be opened when the job has ended."));
+      if (!this.#ended()) fold.append(element("p", { class: "weak" }, "They can be opened when the job has ended."));
     }
     fold.append(view.element);
     return { element: fold, view };
   }
 }
 
+const linesLink = (first, last) =>
+  element("a", { href: `#L${first + 1}-L${last + 1}` }, `lines ${thousands(first + 1)}–${thousands(last + 1)}`);
+
 function partsText({ parts, failedParts }) {
-  if (!failedParts?.length) return "";
-  return `${failedParts.length} of ${parts} parts failed: ${failedParts.map(it => it.name).join(", ")}`;
+  if (failedParts.length === 0) return "";
+  const SHOWN = 10;
+  const names = failedParts.slice(0, SHOWN).map(it => it.name).join(", ");
+  return `${failedParts.length} of ${parts} parts failed: ${names}${failedParts.length > SHOWN ? ", …" : ""}`;
 }
 
-/* A link; a picture as itself, until it turns out that there is none. */
-function fileElement({ label, name, link, picture }) {
-  const caption = element("span", {}, `${label}: ${name}`);
-  const anchor = element("a", { href: link, target: "_blank", rel: "noopener" });
-  if (picture) {
+/* A link; a picture as itself, unless it turns out that there is none. */
+function fileElement({ label, name, link, picture }, isThere) {
+  const anchor = element("a", { href: link, target: "_blank", rel: "noopener", title: name });
+  if (picture && isThere) {
     const image = element("img", { src: link, alt: "", loading: "lazy" });
     image.addEventListener("error", () => image.remove());
     anchor.append(image);
   }
-  anchor.append(caption);
+  anchor.append(label, " ", element("span", { class: "file" }, name));
   return element("li", {}, anchor);
 }

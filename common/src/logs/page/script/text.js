@@ -7,6 +7,8 @@ const ESCAPE = /\x1b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1
 const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 /* Of a longer line only the beginning is shown. */
 const LONGEST = 10000;
+/* Of a line with more changes of colour the rest has none, or a screen of such lines would be slow. */
+const MOST_RUNS = 300;
 
 const decoder = new TextDecoder();
 const ESC = 0x1b, CR = 0x0d;
@@ -14,9 +16,18 @@ const ESC = 0x1b, CR = 0x0d;
 /* Text without escapes. */
 const plain = text => text.includes("\x1b") ? text.replace(ESCAPE, "") : text;
 
+/* Text without the carriage returns at its end. A regular expression for that takes quadratic time for a line that
+   is full of them, and logs may be hostile. */
+function withoutReturns(text) {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === "\r") end -= 1;
+  return text.slice(0, end);
+}
+
 /* Of a line that was written over with carriage returns, what was written last. */
 function lastWritten(bytes) {
-  for (let end = bytes.length; end > 0;) {
+  const FAR = 100; // times that it was written over with nothing
+  for (let end = bytes.length, tries = 0; end > 0 && tries < FAR; tries += 1) {
     const at = bytes.lastIndexOf(CR, end - 1);
     const part = bytes.subarray(at + 1, end);
     if (part.length > LONGEST || plain(decoder.decode(part)).trim() !== "") return part;
@@ -38,8 +49,9 @@ function lineText(content, line) {
 function blockText(bytes) {
   let text = decoder.decode(bytes);
   if (bytes.includes(ESC)) text = plain(text);
-  if (bytes.includes(CR)) text = text.replace(/\r+$/gm, "").replace(/^.*\r/gm, "");
-  return text;
+  if (!bytes.includes(CR)) return text;
+  const last = line => line.slice(line.lastIndexOf("\r") + 1);
+  return text.split("\n").map(line => line.includes("\r") ? last(withoutReturns(line)) : line).join("\n");
 }
 
 /* U+2400 and following are pictures of the control characters. */
@@ -53,7 +65,9 @@ function visible(text) {
 }
 
 /* The state of the "pen": colours are null, a number up to 15 for the theme's, or a CSS colour. */
-const PLAIN = Object.freeze({ front: null, back: null, bold: false, dim: false, italic: false, underline: false, inverse: false, strike: false });
+const PLAIN = Object.freeze({
+  front: null, back: null, bold: false, dim: false, italic: false, underline: false, inverse: false, strike: false,
+});
 const SWITCHES = { 1: ["bold"], 2: ["dim"], 3: ["italic"], 4: ["underline"], 7: ["inverse"], 9: ["strike"] };
 const ENDS = { 21: ["bold"], 22: ["bold", "dim"], 23: ["italic"], 24: ["underline"], 27: ["inverse"], 29: ["strike"] };
 
@@ -80,7 +94,7 @@ function penAfter(pen, parameters) {
       if (!parts.length) i += used;
     }
   }
-  return next;
+  return Object.keys(PLAIN).every(it => next[it] === PLAIN[it]) ? PLAIN : next;
 }
 
 /* `5;N` of 256 colours, or `2;R;G;B`; with colons there is one more field before R. And how many fields that took. */
@@ -104,11 +118,15 @@ function paletteColour(number) {
 function runsOf(text, pen) {
   const runs = [];
   let at = 0;
-  const add = to => { if (to > at) runs.push({ text: visible(text.slice(at, to)), pen }); };
+  const add = to => {
+    if (to === at) return;
+    const last = runs[runs.length - 1], part = visible(text.slice(at, to));
+    if (last?.pen === pen) last.text += part; else runs.push({ text: part, pen });
+  };
   for (const match of text.matchAll(ESCAPE)) {
     add(match.index);
     at = match.index + match[0].length;
-    if (match[2] === "m") pen = penAfter(pen, match[1]);
+    if (match[2] === "m") pen = runs.length < MOST_RUNS ? penAfter(pen, match[1]) : PLAIN;
   }
   add(text.length);
   return { runs, pen };
