@@ -35,6 +35,10 @@ say "an old program's client"
 # Not there (no python3, no network): the test that needs it says so and is skipped.
 FLOTILLA_TEST_PYTHON=$(tests/interop/python.sh) && export FLOTILLA_TEST_PYTHON || echo "no python3 with pika: skipped"
 
+say "a check of pages for accessibility"
+# Not there (no npm, no network): as above.
+FLOTILLA_TEST_AXE=$(tests/browser/axe.sh) && export FLOTILLA_TEST_AXE || echo "no axe-core: skipped"
+
 say "tests"
 if cargo nextest --version >/dev/null 2>&1; then
     exec target/debug/with-services cargo nextest run --locked --workspace --no-fail-fast

@@ -19,6 +19,8 @@ pub const RUN: &str = "FLOTILLA_TEST_RUN";
 pub const IMAGE: &str = "FLOTILLA_TEST_IMAGE";
 /// A python that has pika, for what older programs do; `tests/interop/python.sh` makes one and prints it.
 pub const PYTHON: &str = "FLOTILLA_TEST_PYTHON";
+/// The file `axe.min.js`, which checks pages for accessibility; `tests/browser/axe.sh` fetches one and prints it.
+pub const AXE: &str = "FLOTILLA_TEST_AXE";
 /// podman's own variable: the file with its settings.
 pub const CONTAINERS_CONF: &str = "CONTAINERS_CONF";
 

@@ -5,6 +5,7 @@
 
 mod page;
 mod protocol;
+pub mod sample;
 mod site;
 
 pub use page::{Complaint, Page, Scheme};
@@ -18,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::group::Group;
+use crate::group::{self, Group};
 use protocol::Protocol;
 
 /// What distributions call it.
@@ -46,7 +47,7 @@ const OPTIONS: [&str; 13] = [
 /// A running browser with a profile of its own. Both are gone when it is dropped.
 pub struct Browser {
     protocol: Arc<Protocol>,
-    _group: Group,
+    group: Group,
     _profile: TempDir,
 }
 
@@ -75,7 +76,19 @@ impl Browser {
         protocol.call(None, "Browser.getVersion", json!({})).await.with_context(|| {
             format!("{program} does not answer: {}", std::fs::read_to_string(&said).unwrap_or_default())
         })?;
-        Ok(Self { protocol, _group: group, _profile: profile })
+        Ok(Self { protocol, group, _profile: profile })
+    }
+
+    /// The bytes of memory that its tabs take: not those that processes share.
+    pub fn memory(&self) -> u64 {
+        let of = |pid: i32| -> Option<u64> {
+            let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+            let memory = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+            let line = memory.lines().find(|it| it.starts_with("Pss:"))?;
+            let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+            command.contains("--type=renderer").then_some(kilobytes * 1024)
+        };
+        group::members(self.group.id()).into_iter().filter_map(of).sum()
     }
 
     /// A tab of the given size, in pixels, with nothing in it yet.

@@ -38,7 +38,7 @@ impl Page {
         let attached = protocol.call(None, "Target.attachToTarget", attach).await?;
         let session = attached["sessionId"].as_str().context("no session")?.to_owned();
         let page = Self { protocol, session };
-        for domain in ["Page", "Runtime", "Log", "Performance"] {
+        for domain in ["Page", "Runtime", "Log"] {
             page.call(&format!("{domain}.enable"), json!({})).await?;
         }
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
@@ -133,7 +133,9 @@ impl Page {
     /// Clicks the middle of the first element that a CSS selector finds, with the keys of `modifiers` held (8: shift).
     pub async fn click(&self, selector: &str, modifiers: u32) -> Result<()> {
         let find = format!(
-            "(() => {{ const it = document.querySelector({}).getBoundingClientRect();
+            "(() => {{ const found = document.querySelector({});
+             found.scrollIntoView({{ block: 'nearest' }});
+             const it = found.getBoundingClientRect();
              return [it.x + it.width / 2, it.y + it.height / 2] }})()",
             json!(selector)
         );
@@ -165,15 +167,6 @@ impl Page {
     pub async fn picture(&self) -> Result<Vec<u8>> {
         let answer = self.call("Page.captureScreenshot", json!({"format": "png"})).await?;
         Ok(BASE64_STANDARD.decode(answer["data"].as_str().context("no picture")?)?)
-    }
-
-    /// A figure of the browser about the page: `JSHeapUsedSize`, `Nodes`…
-    pub async fn figure(&self, name: &str) -> Result<f64> {
-        let answer = self.call("Performance.getMetrics", json!({})).await?;
-        let metrics = answer["metrics"].as_array().context("no figures")?;
-        let found =
-            metrics.iter().find(|it| it["name"] == name).with_context(|| format!("no figure {name}"))?;
-        found["value"].as_f64().context("no number")
     }
 
     /// What went wrong in the page since the last call. Requests that fail are part of a page's life and none.

@@ -38,7 +38,7 @@ impl Protocol {
 
     /// Says something to the browser, or to the page of a session, and returns the result.
     pub(super) async fn call(&self, session: Option<&str>, method: &str, parameters: Value) -> Result<Value> {
-        let answer = self.send(session, method, parameters)?;
+        let answer = self.send(session, method, &parameters)?;
         let answer = tokio::time::timeout(DEADLINE, answer).await;
         let answer = answer.with_context(|| format!("{method} is not answered"))?;
         let answer = answer.with_context(|| format!("{method}: the browser has ended"))?;
@@ -60,7 +60,7 @@ impl Protocol {
         &self,
         session: Option<&str>,
         method: &str,
-        parameters: Value,
+        parameters: &Value,
     ) -> Result<oneshot::Receiver<Value>> {
         let mut state = self.lock();
         state.last += 1;

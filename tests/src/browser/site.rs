@@ -190,7 +190,9 @@ impl State {
         };
         let answer = response.headers_mut();
         answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name).0));
-        answer.insert(header::CONTENT_SECURITY_POLICY, policy());
+        if name == "log.html" {
+            answer.insert(header::CONTENT_SECURITY_POLICY, policy());
+        }
         if let Some(range) = range.and_then(|it| HeaderValue::from_str(&it).ok()) {
             answer.insert(header::CONTENT_RANGE, range);
         }
