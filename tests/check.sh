@@ -37,6 +37,9 @@ FLOTILLA_TEST_PYTHON=$(tests/interop/python.sh) && export FLOTILLA_TEST_PYTHON |
 
 say "GitHub's examples of events"
 FLOTILLA_TEST_EXAMPLES=$(tests/interop/examples.sh) && export FLOTILLA_TEST_EXAMPLES || echo "no npm, or no network: skipped"
+say "a check of pages for accessibility"
+# Not there (no npm, no network): as above.
+FLOTILLA_TEST_AXE=$(tests/browser/axe.sh) && export FLOTILLA_TEST_AXE || echo "no axe-core: skipped"
 
 say "tests"
 if cargo nextest --version >/dev/null 2>&1; then

@@ -20,6 +20,8 @@ make             the C parts of the allocator
 libc6-dev        the C parts of the TLS library
 openssl          checks our certificates
 curl             talks to our programs in scripts
+chromium         looks at the pages of logs
+fonts-dejavu-core the letters on those pages
 python3-pika     plays the programs of an existing deployment
 EOF
 }
@@ -36,6 +38,8 @@ make             the C parts of the allocator
 glibc-devel      the C parts of the TLS library
 openssl          checks our certificates
 curl             talks to our programs in scripts
+chromium         looks at the pages of logs
+dejavu-sans-mono-fonts the letters on those pages
 python3-pika     plays the programs of an existing deployment
 EOF
 }

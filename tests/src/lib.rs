@@ -12,6 +12,7 @@
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
 //! | [`openapi`] | what GitHub says of its API |
+//! | [`browser`] | Chromium without a screen, and a web server with a log that grows |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
 //! | [`situations`] | what programs of both generations do in the same situation |
@@ -21,6 +22,7 @@
 //! that needs one starts its own.
 
 pub mod broker;
+pub mod browser;
 pub mod engine;
 pub mod fleet;
 pub mod forge;

@@ -23,6 +23,8 @@ pub const PYTHON: &str = "FLOTILLA_TEST_PYTHON";
 pub const EXAMPLES: &str = "FLOTILLA_TEST_EXAMPLES";
 /// Set: all situations of `tests/interop/decisions.jsonl` are played, not some of each kind.
 pub const ALL: &str = "FLOTILLA_TEST_ALL";
+/// The file `axe.min.js`, which checks pages for accessibility; `tests/browser/axe.sh` fetches one and prints it.
+pub const AXE: &str = "FLOTILLA_TEST_AXE";
 /// podman's own variable: the file with its settings.
 pub const CONTAINERS_CONF: &str = "CONTAINERS_CONF";
 

@@ -9,15 +9,12 @@ use super::chunks::Chunks;
 use super::error::LogError;
 use super::log::Log;
 use super::name::{Folder, Own};
+use super::page::PAGE;
 use super::sender::Sender;
 use super::spool::Spool;
 use super::store::Store;
 use super::writer::Writer;
 use crate::id::Slug;
-
-/// The page that people open. It holds its script and style and needs no other host;
-/// `Content-Security-Policy` has to allow inline ones.
-const PAGE: &str = include_str!("log.html");
 
 /// The time between two blocks of a job that prints. With the time that sending takes, every byte is visible within 2 s.
 /// The old system waits 30 s, too long for a person who waits.

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::chunks::Span;
 use super::error::LogError;
-use super::index::index;
+use super::index::{LeftOut, index};
 use super::name::{AttachmentName, Folder, Own};
 use super::sender::Sender;
 use super::spool::Spool;
@@ -89,7 +89,7 @@ impl Log {
         let spool = self.result().await?;
         let chunks = (&mut self.sender).await.map_err(|_| LogError::GivenUp)?;
         self.store.put_section(&self.folder.own(Own::Whole), spool.whole()).await?;
-        let page = index(&self.folder, spool.bytes(), &self.attachments);
+        let page = index(&self.folder, spool.bytes(), &self.attachments, &LeftOut::default());
         self.store.put(&self.folder.own(Own::Index), Bytes::from(page)).await?;
         self.sync_all().await?;
         if let Err(error) = self.remove(chunks).await {

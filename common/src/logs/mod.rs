@@ -22,6 +22,7 @@ mod local;
 mod log;
 mod name;
 mod pace;
+mod page;
 mod s3;
 mod sender;
 mod spool;
@@ -36,9 +37,11 @@ pub use chunks::Span;
 pub use content_type::content_type;
 pub use destination::{DEFAULT_FLUSH_AFTER, Destination};
 pub use error::LogError;
+pub use index::{LeftOut, index};
 pub use local::LocalStore;
 pub use log::Log;
 pub use name::{AttachmentName, Folder, InvalidName, ObjectName, Own};
+pub use page::PAGE;
 pub use s3::{
     Acl, InvalidAcl, InvalidKey, InvalidStyle, S3Error, S3Key, S3Limits, S3Settings, S3SettingsError,
     S3Store, Style,

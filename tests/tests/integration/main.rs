@@ -7,3 +7,4 @@ mod fleet;
 mod forge;
 mod logs;
 mod old_programs;
+mod pages;
