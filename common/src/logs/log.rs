@@ -33,6 +33,7 @@ pub struct Log {
     sender: JoinHandle<BTreeSet<Span>>,
     /// Sizes in bytes. The caller limits how many there are.
     attachments: BTreeMap<AttachmentName, u64>,
+    left_out: LeftOut,
 }
 
 impl Log {
@@ -40,7 +41,15 @@ impl Log {
         let (inbox, messages) = mpsc::channel(QUEUED);
         let writer = Some(tokio::spawn(writer.run(messages)));
         let sender = tokio::spawn(sender.run());
-        Self { store, folder, inbox, writer, sender, attachments: BTreeMap::new() }
+        Self {
+            store,
+            folder,
+            inbox,
+            writer,
+            sender,
+            attachments: BTreeMap::new(),
+            left_out: LeftOut::default(),
+        }
     }
 
     /// The page that people open.
@@ -82,6 +91,11 @@ impl Log {
         Ok(bytes)
     }
 
+    /// Has the index say which files of the job are not beside the log, and why.
+    pub fn leave_out(&mut self, files: LeftOut) {
+        self.left_out = files;
+    }
+
     /// Ends the log. When this returns, the whole log, its index and the attachments are durable. Readers are
     /// told last: should this stop midway, they still have the chunks.
     pub async fn finish(mut self) -> Result<(), LogError> {
@@ -89,7 +103,7 @@ impl Log {
         let spool = self.result().await?;
         let chunks = (&mut self.sender).await.map_err(|_| LogError::GivenUp)?;
         self.store.put_section(&self.folder.own(Own::Whole), spool.whole()).await?;
-        let page = index(&self.folder, spool.bytes(), &self.attachments, &LeftOut::default());
+        let page = index(&self.folder, spool.bytes(), &self.attachments, &self.left_out);
         self.store.put(&self.folder.own(Own::Index), Bytes::from(page)).await?;
         self.sync_all().await?;
         if let Err(error) = self.remove(chunks).await {

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::logs::{AttachmentName, Log, LogError};
+use common::logs::{AttachmentName, LeftOut, Log, LogError};
 use tar::EntryType;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
@@ -37,7 +37,7 @@ pub(super) enum AttachmentError {
     Store(#[from] LogError),
 }
 
-/// Copies them beside the log, keeping sub-folders. What can't be kept is listed in the log.
+/// Copies them beside the log, keeping sub-folders. What can't be kept is listed in the log and in the index.
 pub(super) async fn collect(
     container: &Container,
     scratch: &Path,
@@ -64,16 +64,17 @@ pub(super) async fn collect(
         let file = tokio::fs::File::open(path).await.map_err(AttachmentError::Unpack)?;
         log.attach(name, file).await?;
     }
-    for left_out in &unpacked.left_out {
-        log.write(format!("Attachment left out: {left_out}\n")).await?;
+    for (name, reason) in &unpacked.left_out.files {
+        log.write(format!("Attachment left out: {name}: {reason}\n")).await?;
     }
+    log.leave_out(unpacked.left_out);
     Ok(())
 }
 
 /// The folder goes with it.
 struct Unpacked {
     files: Vec<(AttachmentName, PathBuf)>,
-    left_out: Vec<String>,
+    left_out: LeftOut,
     folder: TempDir,
 }
 
@@ -85,7 +86,7 @@ fn unpack(
     most_bytes: u64,
 ) -> std::io::Result<Unpacked> {
     let folder = tempfile::Builder::new().prefix("flotilla-attachments-").tempdir_in(scratch)?;
-    let mut unpacked = Unpacked { files: Vec::new(), left_out: Vec::new(), folder };
+    let mut unpacked = Unpacked { files: Vec::new(), left_out: LeftOut::default(), folder };
     let mut bytes = 0;
     let mut archive = tar::Archive::new(stream);
     for entry in archive.entries()? {
@@ -99,7 +100,7 @@ fn unpack(
             (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, Err(error)) => {
                 Some(error.to_string())
             }
-            _ => Some(format!("{shown}: not a regular file")),
+            _ => Some("not a regular file".to_owned()),
         };
         let over = unpacked.files.len() >= most_files || bytes + entry.size() > most_bytes;
         match (refused, name) {
@@ -109,11 +110,10 @@ fn unpack(
                 store(&mut entry, &path)?;
                 unpacked.files.push((name, path));
             }
-            (None, _) => leave_out(
-                &mut unpacked.left_out,
-                format!("{shown}: more than {most_files} files or {most_bytes} bytes"),
-            ),
-            (Some(reason), _) => leave_out(&mut unpacked.left_out, reason),
+            (None, _) => {
+                unpacked.left_out.add(shown, format!("more than {most_files} files or {most_bytes} bytes"));
+            }
+            (Some(reason), _) => unpacked.left_out.add(shown, reason),
         }
     }
     // What comes after the end of the archive is padding; whoever writes it must not find nobody there.
@@ -125,16 +125,6 @@ fn store(entry: &mut impl Read, path: &Path) -> std::io::Result<()> {
     let mut file = std::fs::File::create_new(path)?;
     std::io::copy(entry, &mut file)?;
     file.flush()
-}
-
-/// A job can leave a million of these.
-fn leave_out(left_out: &mut Vec<String>, line: String) {
-    const MOST_LINES: usize = 100;
-    if left_out.len() < MOST_LINES {
-        left_out.push(line);
-    } else if left_out.len() == MOST_LINES {
-        left_out.push("and more".to_owned());
-    }
 }
 
 #[cfg(test)]
@@ -180,7 +170,7 @@ mod tests {
         let unpacked = unpack(&stream[..], &scratch(), 10, 1000).unwrap();
         assert_eq!(names(&unpacked), ["a.png", "sub/b.log"]);
         assert_eq!(std::fs::read(&unpacked.files[1].1).unwrap(), b"text");
-        assert_eq!(unpacked.left_out.len(), 5, "{:?}", unpacked.left_out);
+        assert_eq!(unpacked.left_out.total, 5, "{:?}", unpacked.left_out);
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod run;
 mod turn;
 mod verdict;
 
+use std::time::Duration;
+
 use common::Chain;
 use common::logs::{Log, LogError};
 use common::task::Job;
@@ -64,7 +66,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
             Next::Nothing
         }
         Standing::Stale(stale) => Next::Tell(stale),
-        Standing::Due => Next::Run(cx.logs.open(&plan.slug).await.map_err(Failure::retry)?),
+        Standing::Due => Next::Run(patient(work, cx.logs.open(&plan.slug)).await?.map_err(Failure::retry)?),
     };
     Ok(Taken { plan, what, turn })
 }
@@ -79,7 +81,7 @@ async fn supersede(plan: &Plan<'_>, stale: &Verdict, work: &Work, cx: &Executor)
         end(log, stale).await.map(|()| url)
     };
     // Who reports nothing has no reader. A log that can't be stored must not keep anybody from being told.
-    let url = if plan.reports() { noted.await } else { Ok(String::new()) };
+    let url = if plan.reports() { patient(work, noted).await? } else { Ok(String::new()) };
     let url = url.unwrap_or_else(|error| {
         tracing::warn!(error = %Chain(&error), "a stale job has no log");
         String::new()
@@ -96,7 +98,7 @@ async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Resul
     let ended = Run { plan, work, cx, url: &reporter.url }.run(&mut log).await;
     let mut verdict = ended.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
     // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
-    if let (Err(error), false) = (end(log, &verdict).await, verdict.is_trouble()) {
+    if let (Err(error), false) = (patient(work, end(log, &verdict)).await?, verdict.is_trouble()) {
         verdict = Verdict::Internal(Chain(&error).to_string());
     }
     if verdict == Verdict::Abandoned {
@@ -108,6 +110,21 @@ async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Resul
         _ => Ok(()),
     }
 }
+
+/// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.
+async fn patient<T>(work: &Work, doing: impl Future<Output = T>) -> Result<T, Failure> {
+    let leave = async {
+        work.cancelled.cancelled().await;
+        tokio::time::sleep(LEAVING).await;
+    };
+    tokio::select! {
+        done = doing => Ok(done),
+        () = leave => Err(Failure::Abandoned),
+    }
+}
+
+/// How long a log's end may take when the worker leaves.
+const LEAVING: Duration = Duration::from_secs(5);
 
 async fn end(mut log: Log, verdict: &Verdict) -> Result<(), LogError> {
     log.write(format!("\n{}\n", verdict.trailer())).await?;

@@ -434,3 +434,21 @@ async fn a_forge_that_limits_us_is_left_alone_and_no_attempt_is_lost() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_a_job_may_not_leave_is_listed_and_not_followed() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        let script = "ln -s /etc/shadow $TEST_ATTACHMENTS/shadow; echo kept > '$TEST_ATTACHMENTS/a&b.txt'";
+        let repo = repo(fleet, &script.replace('\'', "\"")).await?;
+        let pull = fleet.open_pull(&repo, &change()).await?;
+        let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;
+        let folder = fleet.log_folder(&status)?;
+        let index = std::fs::read_to_string(folder.join("index.html"))?;
+        assert!(index.contains("Left out (1)") && index.contains("not a regular file"), "{index}");
+        assert!(index.contains("a&#38;b.txt") && !folder.join("shadow").exists(), "{index}");
+        let log = fleet.log_text(&status).await?;
+        assert!(log.contains("Attachment left out: shadow: not a regular file\n"), "{log}");
+        fleet.settle().await
+    })
+    .await;
+}
