@@ -14,6 +14,7 @@ pub mod id;
 pub mod lifecycle;
 pub mod logs;
 mod outline;
+mod pauses;
 pub mod queue;
 pub mod service;
 pub mod task;

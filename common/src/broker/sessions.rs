@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use tokio_util::sync::CancellationToken;
 
 use super::{Broker, BrokerError, Session};
-use crate::Chain;
+use crate::{Chain, pauses};
 
 /// The first pause between two connects; each further one is twice as long, with jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -90,12 +90,7 @@ fn next_pause(backoff: &mut ExponentialBackoff) -> Duration {
 }
 
 fn backoff() -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LAST_PAUSE)
-        .without_max_times()
-        .with_jitter()
-        .build()
+    pauses::growing(FIRST_PAUSE, LAST_PAUSE)
 }
 
 #[cfg(test)]

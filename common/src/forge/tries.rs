@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
@@ -10,6 +10,7 @@ use super::error::ForgeError;
 use super::pace::{self, Urgency};
 use super::settings::Limits;
 use super::token::Look;
+use crate::pauses;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(4);
@@ -79,12 +80,7 @@ impl Tries {
 }
 
 fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LAST_PAUSE)
-        .without_max_times()
-        .with_jitter()
-        .build()
+    pauses::growing(FIRST_PAUSE, LAST_PAUSE)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, ClientBuilder, Method, Response, StatusCode, Url};
@@ -16,7 +16,7 @@ use super::place::{Place, below};
 use super::problem::{Problem, Refusal, S3Error};
 use super::settings::{Acl, S3Key, S3Limits, S3Settings};
 use crate::http::{HttpError, Timeouts, Trust, builder};
-use crate::{Chain, Clock};
+use crate::{Chain, Clock, pauses};
 
 /// For how long a signature is good, counted by the clock of the other side, which may be wrong as well: the time that S3 allows.
 const SIGNED_FOR: Duration = Duration::from_mins(15);
@@ -226,12 +226,7 @@ fn is_error(body: &[u8]) -> bool {
 }
 
 fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LAST_PAUSE)
-        .without_max_times()
-        .with_jitter()
-        .build()
+    pauses::growing(FIRST_PAUSE, LAST_PAUSE)
 }
 
 #[cfg(test)]
