@@ -98,13 +98,18 @@ impl Sweeper {
     /// May be dropped at any point: what it had posted and not queued is lost, and the next sweep finds it.
     async fn once(&self, metrics: &SweepMetrics) -> Result<Swept, BrokerError> {
         let begun = Instant::now();
+        let swept = self.in_session(metrics).await;
+        metrics.ended(swept.as_ref().ok().copied(), begun.elapsed());
+        swept
+    }
+
+    async fn in_session(&self, metrics: &SweepMetrics) -> Result<Swept, BrokerError> {
         let session = self.broker.connect("sweep").await?;
         let swept = tokio::select! {
             swept = self.sweep(&session, metrics) => swept,
             error = session.lost() => Err(error),
         };
         session.close().await;
-        metrics.ended(swept.as_ref().ok().copied(), begun.elapsed());
         swept
     }
 
