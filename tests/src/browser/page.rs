@@ -62,6 +62,13 @@ impl Page {
         self.until("document.readyState === 'complete'").await
     }
 
+    /// Loads the page again, and waits until it is the new one.
+    pub async fn reload(&self) -> Result<()> {
+        self.value("window.isOld = true").await?;
+        self.call("Page.reload", json!({})).await?;
+        self.until("!window.isOld && document.readyState === 'complete'").await
+    }
+
     /// The value of an expression in the page; of a promise, what it becomes.
     pub async fn value(&self, expression: &str) -> Result<Value> {
         let parameters = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});

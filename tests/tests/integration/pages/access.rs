@@ -153,7 +153,7 @@ async fn it_is_light_and_dark_as_the_system_is_or_as_the_reader_says() {
     }
     assert_eq!(desk.texts("#theme").await.unwrap(), ["Theme: dark"]);
     desk.open("#again").await.unwrap();
-    desk.value("location.reload()").await.unwrap();
+    desk.page.reload().await.unwrap();
     desk.page.until("document.querySelector('#theme')?.textContent === 'Theme: dark'").await.unwrap();
     assert_eq!(desk.page.text(back).await.unwrap(), "rgb(16, 20, 24)", "it is kept");
     desk.close();
