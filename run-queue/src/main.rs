@@ -4,16 +4,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::config::{
-    BrokerArgs, ConfigArgs, ConfigError, Environment, Forges, Reader, Source, Summary, logs,
+    BrokerArgs, ConfigArgs, ConfigError, Environment, Forges, Reader, Source, Summary, summarize_broker,
 };
-use common::config::{summarize_broker, summarize_logs};
 use common::lifecycle::Exit;
 use common::telemetry::LogArgs;
-use common::{Clock, crypto, hostname};
+use common::{Clock, crypto};
 use run_queue::App;
-use run_queue::execute::{
-    ContainerSettings, ExecuteArgs, Executor, Running, SecretSettings, StatisticsSettings,
-};
+use run_queue::execute::{ExecuteArgs, Executor};
 use run_queue::scan::{ScanArgs, ScanSource, Scanner, SettingsWatch, Sweeper};
 use run_queue::settings::WorkerArgs;
 
@@ -87,10 +84,9 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
     };
     let settings = executes.clone().unwrap_or_default().read(&reader, &names);
     let scan = cli.scan.read(&reader);
-    let container = ContainerSettings::read(&reader);
-    let secrets = SecretSettings::read(&reader);
-    let statistics = StatisticsSettings::read(&reader);
-    let (Some(broker), Some(forges), Some(logs)) = (broker, Forges::read(&reader), logs(&reader)) else {
+    let forges = Forges::read(&reader);
+    let executor = Executor::read(&reader, forges.clone(), &settings);
+    let (Some(broker), Some(forges), Some(executor)) = (broker, forges, executor) else {
         return Err(reader.into_problems());
     };
     let mut summary = Summary::default();
@@ -98,29 +94,12 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
     worker.summarize(&mut summary);
     scan.summarize(&mut summary);
     settings.summarize(&names, &mut summary);
-    container.summarize(&mut summary);
-    secrets.summarize(&mut summary);
-    statistics.summarize(&mut summary);
-    forges.summarize(&mut summary);
-    summarize_logs(&logs, &mut summary);
+    executor.summarize(&mut summary);
     let sweep = scan.sweep.clone();
     let source = ScanSource { args: cli.scan.clone(), file, environment: reader.environment.clone() };
     let every = cli.scan.reload_every(&reader);
     let (live, watch) = SettingsWatch::new(source, scan, every, clock);
     let scanner = Scanner { settings: live, forge: forges.default_forge().clone(), clock };
-    let (poll, longest) = (settings.poll, settings.longest);
-    let (host, running) = (hostname(), Running::default());
-    let executor = Executor {
-        container,
-        secrets,
-        forges: forges.clone(),
-        statistics,
-        logs,
-        poll,
-        longest,
-        host,
-        running,
-    };
     let sweeper = Sweeper { scanner: scanner.clone(), settings: sweep, broker: broker.clone() };
     let app = App {
         broker,

@@ -12,7 +12,8 @@ mod statistics;
 use std::time::Duration;
 
 use common::broker::Outgoing;
-use common::config::Forges;
+use common::config::{Forges, Reader, Summary, logs, summarize_logs};
+use common::hostname;
 use common::logs::Destination;
 use common::task::{Kind, Minutes, Task};
 
@@ -64,6 +65,36 @@ impl Handler for Executor {
 }
 
 impl Executor {
+    /// Reads all that performing needs beside `[execute]`; what is wrong is in the reader's problems.
+    #[must_use]
+    pub fn read(reader: &Reader, forges: Option<Forges>, settings: &ExecuteSettings) -> Option<Self> {
+        let container = ContainerSettings::read(reader);
+        let secrets = SecretSettings::read(reader);
+        let statistics = StatisticsSettings::read(reader);
+        let logs = logs(reader);
+        let ExecuteSettings { poll, longest, .. } = *settings;
+        Some(Self {
+            container,
+            secrets,
+            forges: forges?,
+            statistics,
+            logs: logs?,
+            poll,
+            longest,
+            host: hostname(),
+            running: Running::default(),
+        })
+    }
+
+    /// What was understood of it.
+    pub fn summarize(&self, summary: &mut Summary) {
+        self.container.summarize(summary);
+        self.secrets.summarize(summary);
+        self.statistics.summarize(summary);
+        self.forges.summarize(summary);
+        summarize_logs(&self.logs, summary);
+    }
+
     fn statistics(&self) -> statistics::Means<'_> {
         let (settings, forges) = (&self.statistics, &self.forges);
         statistics::Means { settings, forges, limit: self.longest.limit() }
