@@ -11,10 +11,12 @@ use common::service::{self, Readiness};
 use prometheus_client::registry::Registry;
 
 use crate::execute::{ExecuteSettings, Executor};
+use crate::link::Linked;
 use crate::metrics::{self, Metrics};
 use crate::role::Role;
 use crate::scan::{Scanner, SettingsWatch, SweepMetrics, Sweeper};
 use crate::settings::WorkerSettings;
+use crate::settle::Settler;
 
 /// Events are dealt with side by side: most of the time a scanner waits for the forge.
 const SCAN_SLOTS: usize = 4;
@@ -101,26 +103,28 @@ impl App {
         let session = self.broker.connect("once").await?;
         let Roles { scan, sweep: _, watch: _, execute } =
             self.roles(&Metrics::register(&mut Registry::default()), &Readiness::default());
+        let linked = Arc::new(Linked::new(session).await?);
         let mut exit = Exit::NothingToDo;
         if let Some(role) = &scan {
-            exit = role.once(&session, &lifecycle).await?;
+            exit = role.once(&linked, &lifecycle).await?;
         }
         if let (Exit::NothingToDo, Some(role)) = (exit, &execute) {
-            exit = role.once(&session, &lifecycle).await?;
+            exit = role.once(&linked, &lifecycle).await?;
         }
-        session.close().await;
+        linked.session.close().await;
         Ok(exit)
     }
 
     fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
         let Self { worker, settings, scanner, sweeper, watch, executor, broker: _, forges: _ } = self;
+        let settler =
+            |role| Settler { attempts: worker.attempts, times: settings.times, metrics: metrics.of(role) };
         let scan = scanner.map(|it| Role {
             name: "scan",
             queues: vec![Queue::Webhook],
             slots: SCAN_SLOTS,
             handler: Arc::new(it),
-            attempts: worker.attempts,
-            metrics: metrics.of(metrics::Role::Scan),
+            settler: settler(metrics::Role::Scan),
             ready: readiness.part(),
         });
         let execute = executor.map(|it| Role {
@@ -128,8 +132,7 @@ impl App {
             queues: settings.queues,
             slots: settings.slots,
             handler: Arc::new(it),
-            attempts: worker.attempts,
-            metrics: metrics.of(metrics::Role::Execute),
+            settler: settler(metrics::Role::Execute),
             ready: readiness.part(),
         });
         Roles { scan, sweep: sweeper, watch, execute }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::Chain;
-use common::broker::{Headers, Outgoing};
+use common::broker::{ClaimKey, Headers, Outgoing};
 use common::forge::ForgeError;
 use common::id::Attempt;
 use common::queue::Queue;
 use tokio_util::sync::CancellationToken;
+
+use crate::claims::Desk;
 
 /// A message to be dealt with.
 #[derive(Clone, Debug)]
@@ -20,9 +22,22 @@ pub struct Work {
     pub body: Bytes,
     /// What is said of it.
     pub headers: Headers,
-    /// Cancelled when the delivery is lost or the process leaves: stop, clean up, and tell nobody, for the message will be
-    /// delivered again.
+    /// Cancelled when the work is lost to others (its claim is; without one, its delivery) or the process leaves: stop, clean up,
+    /// and tell nobody, for the message will be delivered again.
     pub cancelled: CancellationToken,
+    /// Where the claim on the work is to be had; none where nobody else can be at it.
+    pub desk: Option<Desk>,
+}
+
+impl Work {
+    /// Sees to it that nobody else does this work. To be called before anything is begun that must not be done twice at once, and
+    /// before it is looked at whether somebody has done it already.
+    pub async fn claim(&self, key: &ClaimKey) -> Result<(), Failure> {
+        match &self.desk {
+            Some(desk) => desk.claim(key).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a message was not dealt with. There is no `From`, so that each `?` in a handler chooses.
@@ -41,6 +56,10 @@ pub enum Failure {
     Fail(String),
     /// It was cancelled.
     Abandoned,
+    /// Another run has the claim on the same work: the message is for that one to settle.
+    Elsewhere(ClaimKey),
+    /// Somebody has begun the same work and is gone: the message waits for as long as they may need to come back.
+    Left,
 }
 
 impl Failure {

@@ -19,6 +19,10 @@ pub(crate) enum Settled {
     Requeued,
     /// In `dead`.
     Buried,
+    /// Another run's to settle.
+    Forwarded,
+    /// Waits for somebody who may come back.
+    Awaited,
 }
 
 impl Settled {
@@ -29,6 +33,8 @@ impl Settled {
             Self::Delayed => "delayed",
             Self::Requeued => "requeued",
             Self::Buried => "buried",
+            Self::Forwarded => "forwarded",
+            Self::Awaited => "awaited",
         }
     }
 }

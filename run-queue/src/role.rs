@@ -1,18 +1,19 @@
 //! A role of a worker: some queues, some slots, one handler; session after session.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use common::Chain;
 use common::broker::{Broker, BrokerError, Session, Sessions};
 use common::lifecycle::{Exit, Lifecycle};
 use common::queue::Queue;
 use common::service::ReadyPart;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::handler::{Attempts, Handler};
-use crate::metrics::Metrics;
+use crate::handler::Handler;
+use crate::link::Linked;
+use crate::runs::Runs;
+use crate::settle::Settler;
 use crate::slot::Slot;
 
 /// What a worker does with some queues.
@@ -25,114 +26,94 @@ pub(crate) struct Role<H> {
     pub(crate) slots: usize,
     /// Who does it.
     pub(crate) handler: Arc<H>,
-    /// How often.
-    pub(crate) attempts: Attempts,
-    pub(crate) metrics: Metrics,
+    /// How often, and how it is told.
+    pub(crate) settler: Settler,
     pub(crate) ready: ReadyPart,
 }
 
 impl<H: Handler> Role<H> {
     /// Works until the process is asked to end and what was begun has ended.
     pub(crate) async fn work(&self, broker: Broker, lifecycle: &Lifecycle) {
-        let mut sessions = Sessions::new(broker, self.name, lifecycle.stopping().clone());
+        let (tell, link) = watch::channel(None);
+        let slot = self.slot(lifecycle);
+        let done = CancellationToken::new();
+        let working = async {
+            join_all((0..self.slots).map(|_| slot.work(link.clone()))).await;
+            slot.runs.ended().await;
+            done.cancel();
+        };
+        // What runs needs the broker for as long as it runs.
+        let connecting =
+            self.connect(Sessions::new(broker, self.name, done.clone()), &tell, &slot.runs, &done);
+        tokio::join!(working, connecting);
+    }
+
+    /// One session after the other.
+    async fn connect(
+        &self,
+        mut sessions: Sessions,
+        tell: &watch::Sender<Option<Arc<Linked>>>,
+        runs: &Runs,
+        done: &CancellationToken,
+    ) {
         while let Some(session) = sessions.next().await {
-            let ended = self.session(&session, lifecycle).await;
-            self.ready.set(false);
-            match ended {
-                Ok(()) => {
-                    session.close().await;
-                    return;
-                }
-                Err(error) => sessions.ended(&error),
-            }
-        }
-    }
-
-    /// One session, to the end of its connection. What runs then is told, and has ended when this returns: the broker gives its
-    /// messages to others. A slot that loses its own channel costs the others nothing, and begins anew.
-    async fn session(&self, session: &Session, lifecycle: &Lifecycle) -> Result<(), BrokerError> {
-        session.declare(&Queue::ALL).await?;
-        let slot = self.slot(session, lifecycle).await?;
-        let mut slots = FuturesUnordered::new();
-        for _ in 0..self.slots {
-            slots.push(self.slot_of(session, &slot, Duration::ZERO));
-        }
-        self.ready.set(true);
-        let mut first = Ok(());
-        loop {
-            let ended = tokio::select! {
-                ended = slots.next() => match ended {
-                    Some(ended) => ended,
-                    None => return first,
-                },
-                error = session.lost(), if first.is_ok() => SlotEnd::Session(error),
-            };
-            match ended {
-                SlotEnd::Channel(error)
-                    if first.is_ok() && session.is_connected() && !slot.publisher.is_broken() =>
-                {
-                    tracing::warn!(error = %Chain(&error), role = self.name, "a slot lost its channel and begins anew");
-                    slots.push(self.slot_of(session, &slot, SLOT_PAUSE));
-                }
-                SlotEnd::Channel(error) | SlotEnd::Session(error) if first.is_ok() => {
-                    slot.epoch.cancel();
-                    first = Err(error);
-                }
-                SlotEnd::Stopped | SlotEnd::Channel(_) | SlotEnd::Session(_) => {}
-            }
-        }
-    }
-
-    async fn slot_of(&self, session: &Session, slot: &Slot<H>, pause: Duration) -> SlotEnd {
-        tokio::time::sleep(pause).await;
-        match session.intake(&self.queues).await {
-            Err(error) => SlotEnd::Session(error),
-            Ok(intake) => slot.run(intake).await.map_or_else(SlotEnd::Channel, |()| SlotEnd::Stopped),
-        }
-    }
-
-    async fn slot(&self, session: &Session, lifecycle: &Lifecycle) -> Result<Slot<H>, BrokerError> {
-        Ok(Slot {
-            handler: Arc::clone(&self.handler),
-            publisher: session.publisher().await?,
-            attempts: self.attempts,
-            metrics: self.metrics.clone(),
-            epoch: lifecycle.leaving().child_token(),
-            stopping: lifecycle.stopping().clone(),
-        })
-    }
-
-    /// Takes one message, if there is one, and deals with it.
-    pub(crate) async fn once(&self, session: &Session, lifecycle: &Lifecycle) -> Result<Exit, BrokerError> {
-        session.declare(&Queue::ALL).await?;
-        let slot = self.slot(session, lifecycle).await?;
-        for queue in &self.queues {
-            if let Some(received) = session.take(*queue).await? {
-                let dealing = slot.deal_with(received, &slot.epoch);
-                tokio::pin!(dealing);
-                return tokio::select! {
-                    dealt = &mut dealing => dealt.map(|()| Exit::Done),
-                    error = session.lost() => {
-                        slot.epoch.cancel();
-                        let _ = dealing.await;
-                        Err(error)
+            let error = match prepared(session).await {
+                Err(error) => error,
+                Ok(linked) => {
+                    // What runs takes its claims again before anything is consumed: then its messages find it.
+                    runs.back(&linked).await;
+                    tell.send_replace(Some(Arc::clone(&linked)));
+                    self.ready.set(true);
+                    let lost = done.run_until_cancelled(linked.lost()).await;
+                    self.ready.set(false);
+                    tell.send_replace(None);
+                    match lost {
+                        Some(error) => error,
+                        None => return linked.session.close().await,
                     }
-                };
-            }
+                }
+            };
+            sessions.ended(&error);
+        }
+    }
+
+    fn slot(&self, lifecycle: &Lifecycle) -> Slot<H> {
+        Slot {
+            handler: Arc::clone(&self.handler),
+            queues: self.queues.clone(),
+            settler: self.settler.clone(),
+            runs: Runs::default(),
+            stopping: lifecycle.stopping().clone(),
+            leaving: lifecycle.leaving().clone(),
+        }
+    }
+
+    /// Takes one message, if there is one, and deals with it. Without another session to come, what loses this one is left.
+    pub(crate) async fn once(
+        &self,
+        linked: &Arc<Linked>,
+        lifecycle: &Lifecycle,
+    ) -> Result<Exit, BrokerError> {
+        linked.session.declare(&Queue::ALL).await?;
+        let alone = Lifecycle::new();
+        let slot = Slot { leaving: alone.leaving().clone(), ..self.slot(lifecycle) };
+        for queue in &self.queues {
+            let Some(received) = linked.session.take(*queue).await? else { continue };
+            let over = slot.begin(received, linked, linked.ended());
+            let lost = tokio::select! {
+                () = over.cancelled() => None,
+                error = linked.lost() => Some(error),
+                () = lifecycle.leaving().cancelled() => None,
+            };
+            alone.leaving().cancel();
+            slot.runs.ended().await;
+            return lost.map_or(Ok(Exit::Done), Err);
         }
         Ok(Exit::NothingToDo)
     }
 }
 
-/// How a slot ends.
-enum SlotEnd {
-    /// It was told to.
-    Stopped,
-    /// Its own channel is gone.
-    Channel(BrokerError),
-    /// It could not begin, or the connection is gone.
-    Session(BrokerError),
+async fn prepared(session: Session) -> Result<Arc<Linked>, BrokerError> {
+    session.declare(&Queue::ALL).await?;
+    Linked::new(session).await.map(Arc::new)
 }
-
-/// Before a slot that lost its channel begins anew.
-const SLOT_PAUSE: Duration = Duration::from_secs(1);

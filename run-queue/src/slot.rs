@@ -1,166 +1,142 @@
-//! A slot: room for one task. The one place where deliveries are settled.
+//! A slot: room for one task. It takes a message, has it run, and takes the next.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::broker::{BrokerError, Intake, Outgoing, Publisher, Received};
+use common::Chain;
+use common::broker::{BrokerError, Intake, Received};
+use common::queue::Queue;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::handler::{Attempts, Failure, Handler, Work};
-use crate::metrics::{Metrics, Settled};
+use crate::claims::Desk;
+use crate::handler::{Handler, Work};
+use crate::link::{self, Link, Linked};
+use crate::run::{Held, Run, Standing};
+use crate::runs::Runs;
+use crate::settle::Settler;
 
 /// What every slot of a role shares.
 pub(crate) struct Slot<H> {
     pub(crate) handler: Arc<H>,
-    pub(crate) publisher: Publisher,
-    pub(crate) attempts: Attempts,
-    pub(crate) metrics: Metrics,
-    /// Ends with the session: what runs then has lost its delivery.
-    pub(crate) epoch: CancellationToken,
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) settler: Settler,
+    pub(crate) runs: Runs,
     /// Take nothing new.
     pub(crate) stopping: CancellationToken,
+    /// Leave what runs.
+    pub(crate) leaving: CancellationToken,
+}
+
+/// Before a slot that lost its channel begins anew.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a slot has left a session.
+enum Left {
+    /// It is to take nothing new.
+    Stopping,
+    /// The session is lost.
+    Session,
 }
 
 impl<H: Handler> Slot<H> {
-    /// Takes one delivery after the other until it is time to stop. An error is one of its own channel or of the publisher.
-    pub(crate) async fn run(&self, mut intake: Intake) -> Result<(), BrokerError> {
+    /// Works, session after session, until it is to stop and what it began has ended.
+    pub(crate) async fn work(&self, mut link: Link) {
         loop {
-            let received = tokio::select! {
-                biased;
-                () = self.stopping.cancelled() => return intake.stop().await,
-                () = self.epoch.cancelled() => return Ok(()),
-                received = intake.next() => received?,
+            let Some(Some(linked)) = self.stopping.run_until_cancelled(link::up(&mut link)).await else {
+                return;
             };
-            let cancelled = self.epoch.child_token();
-            let dealing = self.deal_with(received, &cancelled);
-            tokio::pin!(dealing);
-            tokio::select! {
-                dealt = &mut dealing => dealt?,
-                error = intake.broken() => {
-                    cancelled.cancel();
-                    // It cannot be settled any more; what matters is that it ends.
-                    let _ = dealing.await;
-                    return Err(error);
+            match self.session(&linked).await {
+                Ok(Left::Stopping) => return,
+                Ok(Left::Session) => {}
+                Err(_) if linked.ended().is_cancelled() => {}
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "a slot lost its channel and begins anew");
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    /// One delivery, from its hand-over to its settlement, in a span of its own.
-    pub(crate) async fn deal_with(
+    /// Takes one delivery after the other. An error is one of the slot's own channel, and costs no other slot anything.
+    async fn session(&self, linked: &Arc<Linked>) -> Result<Left, BrokerError> {
+        let mut intake = linked.session.intake(&self.queues).await?;
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return intake.stop().await.map(|()| Left::Stopping),
+                () = linked.ended().cancelled() => return Ok(Left::Session),
+                received = intake.next() => received?,
+            };
+            self.run(received, linked, &mut intake).await?;
+        }
+    }
+
+    /// Has it run, and returns when there is room for another.
+    async fn run(
         &self,
         received: Received,
-        cancelled: &CancellationToken,
+        linked: &Arc<Linked>,
+        intake: &mut Intake,
     ) -> Result<(), BrokerError> {
-        let headers = received.headers();
+        let lost = linked.ended().child_token();
+        let over = self.begin(received, linked, &lost);
+        tokio::select! {
+            () = over.cancelled() => Ok(()),
+            error = intake.broken() => {
+                lost.cancel();
+                over.cancelled().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins a run, in a span of its own. What is returned is cancelled when there is room for another.
+    pub(crate) fn begin(
+        &self,
+        received: Received,
+        linked: &Arc<Linked>,
+        lost: &CancellationToken,
+    ) -> CancellationToken {
+        let (headers, queue) = (received.headers().clone(), received.queue());
         let span = tracing::info_span!(
             "delivery",
-            queue = %received.queue(),
+            %queue,
             task.id = %headers.id,
             delivery.id = headers.delivery.as_ref().map(tracing::field::display),
             trace.id = headers.trace.id(),
             attempt = headers.attempt.number(),
         );
-        async {
-            let begun = Instant::now();
-            let _running = self.metrics.running();
-            let done = self.attempt(&received, cancelled).await;
-            let settled = self.settle(received, done).await?;
-            let duration_ms = begun.elapsed().as_millis();
-            tracing::info!(settled = settled.name(), duration_ms, "settled");
-            self.metrics.settled(settled);
-            Ok(())
-        }
-        .instrument(span)
-        .await
-    }
-
-    /// Runs the handler in a task of its own, so that its panic is a failure of this message and of no other, and so that one
-    /// that does not end when it is cancelled can be left.
-    async fn attempt(
-        &self,
-        received: &Received,
-        cancelled: &CancellationToken,
-    ) -> Result<Vec<Outgoing>, Failure> {
+        let _entered = span.enter();
+        let (desk, granted) = Desk::open(Arc::clone(linked), &received, self.settler.attempts);
+        let (cancelled, over) = (self.leaving.child_token(), CancellationToken::new());
         let work = Work {
-            queue: received.queue(),
+            queue,
             body: received.body().clone(),
-            headers: received.headers().clone(),
+            headers: headers.clone(),
             cancelled: cancelled.clone(),
+            desk: Some(desk),
         };
         let handler = Arc::clone(&self.handler);
-        let mut attempt = tokio::spawn(async move { handler.handle(work).await }.in_current_span());
-        let ended = tokio::select! {
-            ended = &mut attempt => ended,
-            () = async { cancelled.cancelled().await; tokio::time::sleep(CLEANING).await } => {
-                tracing::error!("a cancelled handler has not ended in time and is left");
-                attempt.abort();
-                attempt.await
-            }
-        };
-        ended.unwrap_or_else(|error| match error.try_into_panic() {
-            Ok(_) => Err(Failure::Retry("the handler panicked; its log says where".to_owned())),
-            Err(_) => Err(Failure::Abandoned),
-        })
+        // A task of its own: its panic is a failure of this message and of no other, and one that does not end can be left.
+        let attempt = tokio::spawn(async move { handler.handle(work).await }.in_current_span());
+        self.runs.begin(|returns| Run {
+            id: headers.id,
+            queue,
+            attempt: Some(attempt),
+            cancelled,
+            linked: Arc::clone(linked),
+            delivery: Some(Held { received, lost: lost.clone() }),
+            claim: Standing::Unclaimed(Some(granted)),
+            kept: Vec::new(),
+            returns,
+            stopping: self.stopping.clone(),
+            settler: self.settler.clone(),
+            begun: Instant::now(),
+            _counted: self.settler.metrics.running(),
+            busy: Some(over.clone().drop_guard()),
+        });
+        over
     }
-
-    async fn settle(
-        &self,
-        received: Received,
-        done: Result<Vec<Outgoing>, Failure>,
-    ) -> Result<Settled, BrokerError> {
-        match done {
-            Ok(outgoing) => {
-                for message in &outgoing {
-                    self.publisher.publish(message).await?;
-                }
-                received.ack().await?;
-                Ok(Settled::Acked)
-            }
-            Err(Failure::Abandoned) => {
-                received.requeue().await?;
-                Ok(Settled::Requeued)
-            }
-            Err(Failure::Retry(reason)) => self.retry(received, &reason).await,
-            Err(Failure::Later { reason, at_least }) => self.delay(received, &reason, at_least).await,
-            Err(Failure::Fail(reason)) => self.bury(received, &reason).await,
-        }
-    }
-
-    async fn retry(&self, received: Received, reason: &str) -> Result<Settled, BrokerError> {
-        let attempt = received.headers().attempt;
-        let Some(pause) = self.attempts.pause_after(attempt) else {
-            return self.bury(received, &format!("out of attempts: {reason}")).await;
-        };
-        tracing::warn!(reason = short(reason), pause_s = pause.as_secs_f64(), "tried again later");
-        received.retry(&self.publisher, attempt.next(), pause).await?;
-        Ok(Settled::Retried)
-    }
-
-    async fn delay(
-        &self,
-        received: Received,
-        reason: &str,
-        at_least: Duration,
-    ) -> Result<Settled, BrokerError> {
-        let (attempt, pause) = (received.headers().attempt, at_least.max(self.attempts.first_pause));
-        tracing::warn!(reason = short(reason), pause_s = pause.as_secs_f64(), "has to wait");
-        received.retry(&self.publisher, attempt, pause).await?;
-        Ok(Settled::Delayed)
-    }
-
-    async fn bury(&self, received: Received, reason: &str) -> Result<Settled, BrokerError> {
-        tracing::error!(reason = short(reason), "goes to `dead`");
-        received.bury(&self.publisher, reason).await?;
-        Ok(Settled::Buried)
-    }
-}
-
-/// How long a handler that was cancelled may take to clean up.
-const CLEANING: Duration = Duration::from_secs(20);
-
-/// What is fit for a log line.
-fn short(reason: &str) -> &str {
-    reason.char_indices().nth(1000).map_or(reason, |(end, _)| reason.get(..end).unwrap_or(reason))
 }

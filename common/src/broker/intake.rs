@@ -14,7 +14,7 @@ use lapin::{Acker, BasicProperties, Channel, Consumer};
 
 use super::error::within;
 use super::message::buried;
-use super::{BrokerError, Burial, Headers, Outgoing, Publisher};
+use super::{BrokerError, Burial, ClaimKey, Headers, Outgoing, Publisher};
 use crate::id::Attempt;
 use crate::queue::{Priority, Queue, QueueNames};
 
@@ -124,16 +124,33 @@ pub struct Received {
     headers: Headers,
     properties: BasicProperties,
     body: Bytes,
+    redelivered: bool,
+    place: Place,
     acker: Acker,
     /// lapin closes a channel with its last handle, and a delivery of a closed channel cannot be settled.
     _channel: Channel,
 }
 
+/// Where the broker keeps a message that is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In its own queue.
+    Queue,
+    /// In the mailbox of a claim.
+    Claim,
+}
+
 impl Received {
     pub(super) fn new(delivery: Delivery, queue: Queue, queues: QueueNames, channel: Channel) -> Self {
         let headers = Headers::read(&delivery.properties, &delivery.data);
-        let Delivery { properties, data, acker, .. } = delivery;
-        Self { queue, queues, headers, properties, body: data.into(), acker, _channel: channel }
+        let Delivery { properties, data, acker, redelivered, .. } = delivery;
+        let (body, place) = (data.into(), Place::Queue);
+        Self { queue, queues, headers, properties, body, redelivered, place, acker, _channel: channel }
+    }
+
+    /// One that came into a claim's mailbox, for work from `queue`.
+    pub(super) fn forwarded(delivery: Delivery, queue: Queue, queues: QueueNames, channel: Channel) -> Self {
+        Self { place: Place::Claim, ..Self::new(delivery, queue, queues, channel) }
     }
 
     /// What it says.
@@ -154,6 +171,12 @@ impl Received {
         self.queue
     }
 
+    /// Whether the broker has handed it over before: to somebody who began, or who only looked.
+    #[must_use]
+    pub const fn is_redelivered(&self) -> bool {
+        self.redelivered
+    }
+
     /// How it came to be in `dead`, if it did.
     #[must_use]
     pub fn burial(&self) -> Option<Burial> {
@@ -166,9 +189,11 @@ impl Received {
         self.settled(settled)
     }
 
-    /// It was not done: back to where it stood in its queue.
+    /// It was not done: back to where it stood in its queue; from a claim's mailbox, to its queue's end.
     pub async fn requeue(self) -> Result<(), BrokerError> {
-        let options = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+        // What a claim's mailbox does not keep goes to the queue that its work came from.
+        let requeue = self.place == Place::Queue;
+        let options = BasicNackOptions { requeue, ..BasicNackOptions::default() };
         let settled = self.acker.nack(options).await;
         self.settled(settled)
     }
@@ -180,15 +205,33 @@ impl Received {
         attempt: Attempt,
         pause: Duration,
     ) -> Result<(), BrokerError> {
-        let headers = Headers { attempt, ..self.headers.clone() };
-        let again = Outgoing {
-            queue: self.queue,
-            body: self.body.clone(),
-            priority: self.properties.priority().map(Priority::from_wire),
-            headers,
-        };
+        let again = self.again(Headers { attempt, awaited: false, ..self.headers.clone() });
         publisher.publish_later(&again, pause).await?;
         self.ack().await
+    }
+
+    /// Somebody has begun its work and is gone, or about to come back: it waits for that long, without holding a slot, and is the
+    /// next attempt if nobody has come.
+    pub async fn await_owner(self, publisher: &Publisher, wait: Duration) -> Result<(), BrokerError> {
+        let attempt = self.headers.attempt.next();
+        let again = self.again(Headers { attempt, awaited: true, ..self.headers.clone() });
+        publisher.publish_later(&again, wait).await?;
+        self.ack().await
+    }
+
+    /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just
+    /// been given up.
+    pub async fn forward(self, publisher: &Publisher, key: &ClaimKey) -> Result<(), BrokerError> {
+        match publisher.put_into_claim(key, &self.again(self.headers.clone())).await {
+            Ok(()) => self.ack().await,
+            Err(BrokerError::Unroutable(_)) => self.requeue().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    fn again(&self, headers: Headers) -> Outgoing {
+        let priority = self.properties.priority().map(Priority::from_wire);
+        Outgoing { queue: self.queue, body: self.body.clone(), priority, headers }
     }
 
     /// It can't be done: to `dead`, with all that it had and the reason.

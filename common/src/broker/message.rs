@@ -12,6 +12,7 @@ use crate::id::{Attempt, DeliveryId, TaskId};
 use crate::queue::{Priority, Queue};
 
 const ATTEMPT: &str = "x-flotilla-attempt";
+const AWAITED: &str = "x-flotilla-awaited";
 const DELIVERY: &str = "x-flotilla-delivery";
 const TRACEPARENT: &str = "traceparent";
 /// Why a message is in `dead`.
@@ -26,6 +27,8 @@ pub struct Headers {
     pub id: TaskId,
     /// `x-flotilla-attempt`.
     pub attempt: Attempt,
+    /// `x-flotilla-awaited`: it has waited for somebody who had begun its work and is gone.
+    pub awaited: bool,
     /// `x-flotilla-delivery`: the event that all this began with.
     pub delivery: Option<DeliveryId>,
     /// `traceparent`.
@@ -36,7 +39,7 @@ impl Headers {
     /// Of something new that nothing caused but us.
     #[must_use]
     pub fn fresh() -> Self {
-        Self { id: new_id(), attempt: Attempt::FIRST, delivery: None, trace: Trace::new() }
+        Self { id: new_id(), attempt: Attempt::FIRST, awaited: false, delivery: None, trace: Trace::new() }
     }
 
     /// Of something new that this message caused.
@@ -45,6 +48,7 @@ impl Headers {
         Self {
             id: new_id(),
             attempt: Attempt::FIRST,
+            awaited: false,
             delivery: self.delivery.clone(),
             trace: self.trace.clone(),
         }
@@ -59,6 +63,7 @@ impl Headers {
         Self {
             id: id.unwrap_or_else(|| digest_id(body)),
             attempt: Attempt::from_wire(attempt),
+            awaited: table.inner().contains_key(AWAITED),
             delivery: text(DELIVERY).and_then(|it| DeliveryId::new(it).ok()),
             trace: text(TRACEPARENT).and_then(|it| it.parse().ok()).unwrap_or_else(Trace::new),
         }
@@ -83,6 +88,9 @@ impl Outgoing {
         let mut table = FieldTable::default();
         put(&mut table, ATTEMPT, i64::from(self.headers.attempt.number()));
         put(&mut table, TRACEPARENT, self.headers.trace.to_string());
+        if self.headers.awaited {
+            put(&mut table, AWAITED, 1);
+        }
         if let Some(delivery) = &self.headers.delivery {
             put(&mut table, DELIVERY, delivery.to_string());
         }

@@ -5,6 +5,7 @@
 //! off: it would hand a running task to the same worker a second time, in silence.
 
 mod address;
+mod claim;
 mod connect;
 mod error;
 mod intake;
@@ -19,6 +20,7 @@ mod tls;
 mod waiting;
 
 pub use address::{Address, InvalidAddress};
+pub use claim::{Claim, ClaimKey, Claimed, Take};
 pub use connect::Broker;
 pub use error::BrokerError;
 pub use intake::{Intake, Received};

@@ -46,7 +46,7 @@ impl Publisher {
 
     /// Publishes what is to come into its queue after a pause. It waits in a queue of its own, without a consumer, whose messages
     /// expire into the queue that they are for; the broker deletes it some time after the last one has left. The pause is rounded
-    /// up to one that has a room (see [`super::waiting_rooms`]): 125 ms, then twice the one before, to a little more than an hour.
+    /// up to one that has a room (see [`super::waiting_rooms`]): 147 ms, then twice the one before, to an hour and twenty minutes.
     pub async fn publish_later(&self, message: &Outgoing, pause: Duration) -> Result<(), BrokerError> {
         let queue = self.queues.of(message.queue);
         let millis = waiting::step(pause);
@@ -73,6 +73,19 @@ impl Publisher {
                 .send_if_modified(|it| it.is_none().then(|| *it = Some(Chain(error).to_string())).is_some());
         }
         sent
+    }
+
+    /// The same for a queue that may have gone meanwhile, which is no fault of the session.
+    pub(super) async fn send_to_whoever_is_there(
+        &self,
+        queue: &str,
+        message: &Outgoing,
+    ) -> Result<(), BrokerError> {
+        self.confirmed(queue, &message.body, message.properties(self.clock, self.app)).await
+    }
+
+    pub(super) const fn names(&self) -> &QueueNames {
+        &self.queues
     }
 
     async fn confirmed(

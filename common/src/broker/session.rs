@@ -119,8 +119,16 @@ impl Session {
         }
     }
 
+    /// Asks the broker for a sign of life. A connection can look healthy long after its peer is gone: heartbeats are the client
+    /// library's own business, and a network may let one direction pass.
+    pub async fn probe(&self) -> Result<(), BrokerError> {
+        let channel = self.channel().await?;
+        close(&channel).await;
+        Ok(())
+    }
+
     /// Ends in good order; deliveries that were not settled go back.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         let closed = self.connection.close(200, "done".into());
         if let Err(error) = within(LIMIT, || "close the connection".to_owned(), closed).await {
             tracing::debug!(error = %Chain(&error), "the connection did not close in good order");

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use lapin::types::{AMQPValue, FieldTable};
 
-/// Milliseconds.
-const SHORTEST: u32 = 125;
-/// Each step is twice the one before, so the last one is 4096 s, a little more than an hour.
+/// Milliseconds. So that one of the steps is just over 75 s, the time that an owner has to come back to its work.
+const SHORTEST: u32 = 147;
+/// Each step is twice the one before, so the last one is 4817 s, an hour and twenty minutes.
 const STEPS: u32 = 16;
 /// Milliseconds. How long an empty room is kept.
 const KEPT: i64 = 600_000;
@@ -53,16 +53,17 @@ mod tests {
     #[test]
     fn pauses_are_rounded_up_to_a_step() {
         for (asked, step) in [
-            (0, 125),
-            (1, 125),
-            (125, 125),
-            (126, 250),
-            (10_000, 16_000),
-            (60_000, 64_000),
-            (3_600_000, 4_096_000),
-            (4_096_000, 4_096_000),
-            (4_096_001, 4_096_000),
-            (u64::MAX, 4_096_000),
+            (0, 147),
+            (1, 147),
+            (147, 147),
+            (148, 294),
+            (10_000, 18_816),
+            (60_000, 75_264),
+            (75_000, 75_264),
+            (3_600_000, 4_816_896),
+            (4_816_896, 4_816_896),
+            (4_816_897, 4_816_896),
+            (u64::MAX, 4_816_896),
         ] {
             assert_eq!(super::step(Duration::from_millis(asked)), step, "{asked} ms");
         }
@@ -72,7 +73,7 @@ mod tests {
     fn every_room_is_listed() {
         let rooms: Vec<_> = waiting_rooms("rhel").collect();
         assert_eq!(rooms.len(), 16);
-        assert_eq!((rooms[0].as_str(), rooms[15].as_str()), ("retry.rhel.125", "retry.rhel.4096000"));
+        assert_eq!((rooms[0].as_str(), rooms[15].as_str()), ("retry.rhel.147", "retry.rhel.4816896"));
         for seconds in 0..5000 {
             assert!(rooms.contains(&room("rhel", step(Duration::from_secs(seconds)))), "{seconds} s");
         }

@@ -11,14 +11,14 @@ mod statistics;
 
 use std::time::Duration;
 
-use common::broker::Outgoing;
+use common::broker::{ClaimKey, Outgoing};
 use common::config::{Forges, Reader, Summary, logs, summarize_logs};
 use common::hostname;
 use common::logs::Destination;
 use common::task::{Kind, Minutes, Task};
 
 pub use container::Engine;
-pub use job::{Running, Verdict};
+pub use job::Verdict;
 pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
 pub use statistics::StatisticsSettings;
 
@@ -43,8 +43,6 @@ pub struct Executor {
     pub longest: Minutes,
     /// This machine, as statuses and labels name it.
     pub host: String,
-    /// What is being done in this process.
-    pub running: Running,
 }
 
 impl Handler for Executor {
@@ -54,6 +52,10 @@ impl Handler for Executor {
         if !task.kind.fits(work.queue) {
             let (kind, queue) = (task.kind.name(), work.queue);
             return Err(Failure::Fail(format!("{kind}: does not belong on the queue `{queue}`")));
+        }
+        // A job finds out first what makes it the same as another.
+        if !matches!(task.kind, Kind::Job(_)) {
+            work.claim(&ClaimKey::of_message(&work.headers.id)).await?;
         }
         match &task.kind {
             Kind::Job(job) => job::perform(job, &work, self).await?,
@@ -82,7 +84,6 @@ impl Executor {
             poll,
             longest,
             host: hostname(),
-            running: Running::default(),
         })
     }
 

@@ -4,7 +4,6 @@ mod arguments;
 mod plan;
 mod report;
 mod run;
-mod turn;
 mod verdict;
 
 use std::time::Duration;
@@ -13,13 +12,11 @@ use common::Chain;
 use common::logs::{Log, LogError};
 use common::task::Job;
 
-pub use turn::Running;
 pub use verdict::Verdict;
 
 use self::plan::{Plan, Standing};
 use self::report::Reporter;
 use self::run::Run;
-use self::turn::Turn;
 use super::Executor;
 use crate::handler::{Failure, Work};
 
@@ -29,7 +26,7 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
     if let Err(Failure::Retry(_) | Failure::Fail(_)) = &taken {
         report::trouble(job, cx.forges.get(job.forge.as_ref()), &cx.host).await;
     }
-    let Taken { plan, what, turn: _turn } = taken?;
+    let Taken { plan, what } = taken?;
     match what {
         Next::Nothing => Ok(()),
         Next::Tell(stale) => supersede(&plan, &stale, work, cx).await,
@@ -41,7 +38,6 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
 struct Taken<'a> {
     plan: Plan<'a>,
     what: Next,
-    turn: Turn,
 }
 
 enum Next {
@@ -55,11 +51,8 @@ enum Next {
 
 async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'a>, Failure> {
     let plan = plan::plan(job, cx).await?;
-    // The verdict is asked for in one's turn: who had it before has told theirs.
-    let turn = cx.running.begin(plan.key(&work.headers.id)).ok_or_else(|| Failure::Later {
-        reason: "the same work is being done here for another message".to_owned(),
-        at_least: cx.poll,
-    })?;
+    // The verdict is asked for with the claim in hand: who had it before has told theirs.
+    work.claim(&plan.claim(&work.headers.id)).await?;
     let what = match plan.standing().await? {
         Standing::Judged => {
             tracing::info!(repo.name = %job.repo, "the commit has a verdict for this context; nothing is run");
@@ -68,7 +61,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
         Standing::Stale(stale) => Next::Tell(stale),
         Standing::Due => Next::Run(patient(work, cx.logs.open(&plan.slug)).await?.map_err(Failure::retry)?),
     };
-    Ok(Taken { plan, what, turn })
+    Ok(Taken { plan, what })
 }
 
 /// Tells that the job came too late: its pull is closed or has another head. Its log has that one line, for who follows the link.

@@ -1,11 +1,11 @@
 //! What a job comes to once the forge has been asked (wire facts, "Resolution of a subject").
 
+use common::broker::ClaimKey;
 use common::forge::{Forge, ForgeError, Pull, PullState};
 use common::id::{BranchName, CommitSha, ImageRef, InvalidId, RepoName, Slug, TaskId};
 use common::task::{Job, Subject, WorkKey};
 
 use super::super::Executor;
-use super::turn::Key;
 use super::{Verdict, chain};
 use crate::handler::Failure;
 
@@ -139,16 +139,15 @@ fn title(job: &Job, sha: &CommitSha) -> String {
 }
 
 impl Plan<'_> {
-    /// What makes another message ask for the same work.
-    pub(super) fn key(&self, message: &TaskId) -> Key {
+    /// What is claimed: another message that asks for the same finds it taken.
+    pub(super) fn claim(&self, message: &TaskId) -> ClaimKey {
         match &self.job.context {
-            None => Key::Message(message.clone()),
-            Some(context) => Key::Work(WorkKey::new(
-                self.forge.name().clone(),
-                &self.job.repo,
-                self.sha.clone(),
-                context.clone(),
-            )),
+            None => ClaimKey::of_message(message),
+            Some(context) => {
+                let forge = self.forge.name().clone();
+                let key = WorkKey::new(forge, &self.job.repo, self.sha.clone(), context.clone());
+                ClaimKey::of_work(&key)
+            }
         }
     }
 

@@ -5,9 +5,11 @@ mod secrets;
 
 use std::time::Duration;
 
-use common::config::{Reader, Summary, listed};
+use common::config::{Reader, Summary, Table, listed};
 use common::queue::{Queue, QueueNames};
 use common::task::Minutes;
+
+use crate::claims::Times;
 
 pub use container::ContainerSettings;
 pub use secrets::{InlineSecret, SecretSettings};
@@ -34,6 +36,8 @@ pub struct ExecuteSettings {
     pub poll: Duration,
     /// No job runs longer, whatever it asks for.
     pub longest: Minutes,
+    /// What keeps two workers from the same work while the broker is away.
+    pub times: Times,
 }
 
 /// Existing deployments tell the broker to take a task away that is not acknowledged within 150 minutes.
@@ -54,10 +58,29 @@ impl ExecuteArgs {
             slots: slots.and_then(|it| usize::try_from(it).ok()).unwrap_or(1),
             poll: table.seconds("poll-seconds", 0.1, 3600.0).unwrap_or(Duration::from_mins(1)),
             longest: longest.map_or(LONGEST, Minutes),
+            times: times(&table),
         };
         table.done();
         settings
     }
+}
+
+fn times(table: &Table<'_>) -> Times {
+    let default = Times::default();
+    let times = Times {
+        fence: table.seconds("fence-seconds", 1.0, 3600.0).unwrap_or(default.fence),
+        takeover: table.seconds("takeover-seconds", 1.0, 3600.0).unwrap_or(default.takeover),
+    };
+    if !times.are_safe() {
+        let least = (times.fence + Times::MARGIN).as_secs_f64();
+        table.problem(
+            "takeover-seconds",
+            format!(
+                "expected at least {least}, 3 more than `fence-seconds`, or two workers may run the same work"
+            ),
+        );
+    }
+    times
 }
 
 fn queues(reader: &Reader, key: &str, asked: &[String], names: &QueueNames) -> Vec<Queue> {
@@ -92,5 +115,7 @@ impl ExecuteSettings {
         summary.line("slots", self.slots);
         summary.line("poll-seconds", self.poll.as_secs_f64());
         summary.line("longest-minutes", self.longest.0);
+        summary.line("fence-seconds", self.times.fence.as_secs_f64());
+        summary.line("takeover-seconds", self.times.takeover.as_secs_f64());
     }
 }

@@ -1,0 +1,228 @@
+//! Claims: the right of one worker to do a piece of work now (design, "Claims").
+//!
+//! A claim is a durable queue `claim.<queue>.<digest of the key>`, held by its exclusive consumer: the broker refuses every other
+//! one (403). So it is the lock and the owner's mailbox in one. A message that was put there for an owner who is gone expires
+//! back into the queue that its work came from; a claim that nobody has looked at for a while is deleted by the broker.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::protocol::AMQPSoftError;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Consumer};
+
+use super::error::within;
+use super::session::{LIMIT, close, is_refusal};
+use super::{BrokerError, Outgoing, Publisher, Received, Session};
+use crate::id::TaskId;
+use crate::queue::{Queue, QueueNames};
+use crate::task::WorkKey;
+
+/// How long a message waits for an owner who does not take it. Arguments of queues are the same for every worker, or the broker
+/// refuses them, so these are no settings.
+const MAIL_KEPT: Duration = Duration::from_secs(10);
+/// How long a claim is remembered that nobody holds or asks for. Longer than any wait for an owner, and than most outages of a
+/// whole fleet.
+const KEPT: Duration = Duration::from_hours(6);
+/// Messages that an owner is given to hold; more of them stay in the mailbox.
+const MAIL_HELD: u16 = 256;
+
+/// What a claim is on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClaimKey(String);
+
+impl ClaimKey {
+    /// Of work that reports: whoever asks for the same meets at one claim.
+    #[must_use]
+    pub fn of_work(key: &WorkKey) -> Self {
+        Self(digest(&format!("work {key}")))
+    }
+
+    /// Of work that is only the same as itself, delivered again.
+    #[must_use]
+    pub fn of_message(id: &TaskId) -> Self {
+        Self(digest(&format!("message {id}")))
+    }
+
+    /// The queue, for work that came from this one: so internal work never comes back into the public queue.
+    fn queue(&self, names: &QueueNames, from: Queue) -> String {
+        format!("claim.{}.{}", names.of(from), self.0)
+    }
+}
+
+impl fmt::Display for ClaimKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// 128 bits: two pieces of work do not meet by chance.
+fn digest(text: &str) -> String {
+    TaskId::from_digest(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
+        .to_string()
+}
+
+/// What a worker wants of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// It, if nobody ever had it.
+    Fresh,
+    /// It, if nobody has it now: it is the worker's own, or its owner has had its time to come back.
+    Left,
+}
+
+/// How a claim stands.
+#[derive(Debug)]
+pub enum Claimed {
+    /// The one who asked has it now.
+    Ours(Box<Claim>),
+    /// Another session has it.
+    ByAnother,
+    /// Somebody had it and has it no more: gone, or reconnecting. Only told to who wants a fresh one.
+    Left,
+}
+
+impl Session {
+    /// Takes a claim on work from this queue, where it is to be had.
+    pub async fn claim(&self, key: &ClaimKey, from: Queue, take: Take) -> Result<Claimed, BrokerError> {
+        let queue = key.queue(self.queues(), from);
+        match (self.consumers_of(&queue).await?, take) {
+            (Some(1..), _) => return Ok(Claimed::ByAnother),
+            (Some(0), Take::Fresh) => return Ok(Claimed::Left),
+            (Some(0), Take::Left) | (None, _) => {}
+        }
+        let channel = self.channel().await?;
+        let arguments = arguments(self.queues().of(from));
+        let declare = channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), arguments);
+        within(LIMIT, || format!("make the claim `{queue}`"), declare).await?;
+        let qos = channel.basic_qos(MAIL_HELD, BasicQosOptions::default());
+        within(LIMIT, || "limit a claim's mail".to_owned(), qos).await?;
+        let options = BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() };
+        let consume = channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
+        match within(LIMIT, || format!("take the claim `{queue}`"), consume).await {
+            Ok(mail) => {
+                let names = self.queues().clone();
+                Ok(Claimed::Ours(Box::new(Claim { queue, from, names, channel, mail })))
+            }
+            // Two asked at the same moment.
+            Err(error) if is_refusal(&error, &AMQPSoftError::ACCESSREFUSED) => Ok(Claimed::ByAnother),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many consumers a queue has; none where it is not there. Looking counts as use, and puts the queue's expiry off.
+    async fn consumers_of(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
+        let channel = self.channel().await?;
+        let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
+        match within(LIMIT, || format!("look at the claim `{queue}`"), declare).await {
+            Ok(state) => {
+                close(&channel).await;
+                Ok(Some(state.consumer_count()))
+            }
+            Err(error) if is_refusal(&error, &AMQPSoftError::NOTFOUND) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A claim that is held, until it is given up or its session ends.
+pub struct Claim {
+    queue: String,
+    from: Queue,
+    names: QueueNames,
+    channel: Channel,
+    mail: Consumer,
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}
+
+impl Claim {
+    /// The next message that another worker got for the same work and put here; pending while there is none. After an error the
+    /// claim is lost. Safe to be dropped while it waits.
+    pub async fn mail(&mut self) -> Result<Received, BrokerError> {
+        match self.mail.next().await {
+            Some(Ok(delivery)) => {
+                Ok(Received::forwarded(delivery, self.from, self.names.clone(), self.channel.clone()))
+            }
+            Some(Err(error)) => Err(BrokerError::refused(format!("hold the claim `{}`", self.queue), error)),
+            None => Err(BrokerError::ConsumerEnded(format!("the claim `{}`", self.queue))),
+        }
+    }
+
+    /// Gives it up for good: the work is done. Mail that came meanwhile goes back to where it is from. To be called when all of
+    /// the mail that was taken is settled.
+    pub async fn release(self) -> Result<(), BrokerError> {
+        let Self { queue, channel, mail, .. } = self;
+        let cancel = channel.basic_cancel(mail.tag(), BasicCancelOptions::default());
+        within(LIMIT, || format!("let go of the claim `{queue}`"), cancel).await?;
+        for _ in 0..u16::MAX {
+            let get = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
+            let Some(late) = within(LIMIT, || format!("empty `{queue}`"), get).await? else { break };
+            let back = late.delivery.acker.nack(BasicNackOptions::default());
+            within(LIMIT, || format!("give back what came late to `{queue}`"), back).await?;
+        }
+        let options = QueueDeleteOptions { if_empty: true, ..QueueDeleteOptions::default() };
+        let delete = channel.queue_delete(queue.as_str().into(), options);
+        match within(LIMIT, || format!("delete the claim `{queue}`"), delete).await {
+            Ok(_) => close(&channel).await,
+            // Mail has come in this very moment. It expires into its own queue, and the claim some time later.
+            Err(error) if is_refusal(&error, &AMQPSoftError::PRECONDITIONFAILED) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+impl Publisher {
+    /// Puts a message into the claim that its work is under. [`BrokerError::Unroutable`] if the claim has just been given up.
+    pub(super) async fn put_into_claim(&self, key: &ClaimKey, message: &Outgoing) -> Result<(), BrokerError> {
+        self.send_to_whoever_is_there(&key.queue(self.names(), message.queue), message).await
+    }
+}
+
+fn arguments(from: &str) -> FieldTable {
+    let millis = |it: Duration| AMQPValue::LongLongInt(i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
+    let mut table = FieldTable::default();
+    table.insert("x-expires".into(), millis(KEPT));
+    table.insert("x-message-ttl".into(), millis(MAIL_KEPT));
+    table.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
+    table.insert("x-dead-letter-routing-key".into(), AMQPValue::LongString(from.into()));
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ForgeName;
+
+    #[test]
+    fn claims_are_told_apart_by_work_and_by_queue() {
+        let work = |context: &str| {
+            let (forge, repo) = (ForgeName::new("github").unwrap(), "o/r".parse().unwrap());
+            ClaimKey::of_work(&WorkKey::new(
+                forge,
+                &repo,
+                "abcdef".parse().unwrap(),
+                context.parse().unwrap(),
+            ))
+        };
+        assert_eq!(work("debian"), work("debian"));
+        assert_ne!(work("debian"), work("fedora"));
+        let id = TaskId::new("0193a9c0").unwrap();
+        assert_ne!(ClaimKey::of_message(&id), work("debian"));
+        let names = QueueNames::with_internal("rhel").unwrap();
+        let name = work("debian").queue(&names, Queue::Internal);
+        assert!(name.starts_with("claim.rhel.") && name.len() < 100, "{name}");
+        assert_ne!(work("debian").queue(&names, Queue::Public), name);
+    }
+}

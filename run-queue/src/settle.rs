@@ -1,0 +1,99 @@
+//! Settling: what becomes of a delivery once its handler has answered. The one place that does it.
+
+use std::time::Duration;
+
+use common::broker::{BrokerError, Publisher, Received};
+
+use crate::claims::Times;
+use crate::handler::{Attempts, Failure};
+use crate::metrics::{Metrics, Settled};
+use crate::run::Outcome;
+
+/// Settles the deliveries of a role.
+#[derive(Clone)]
+pub(crate) struct Settler {
+    pub(crate) attempts: Attempts,
+    pub(crate) times: Times,
+    pub(crate) metrics: Metrics,
+}
+
+impl Settler {
+    /// After an error the delivery is the broker's again, and what was published before stays published.
+    pub(crate) async fn settle(
+        &self,
+        received: Received,
+        outcome: &Outcome,
+        publisher: &Publisher,
+    ) -> Result<Settled, BrokerError> {
+        let settled = match outcome {
+            Ok(outgoing) => {
+                for message in outgoing {
+                    publisher.publish(message).await?;
+                }
+                received.ack().await?;
+                Settled::Acked
+            }
+            Err(Failure::Abandoned) => {
+                received.requeue().await?;
+                Settled::Requeued
+            }
+            Err(Failure::Retry(reason)) => self.retry(received, reason, publisher).await?,
+            Err(Failure::Later { reason, at_least }) => {
+                self.delay(received, reason, *at_least, publisher).await?
+            }
+            Err(Failure::Fail(reason)) => bury(received, reason, publisher).await?,
+            Err(Failure::Elsewhere(key)) => {
+                tracing::info!("the same work is under way; its owner is told");
+                received.forward(publisher, key).await?;
+                Settled::Forwarded
+            }
+            Err(Failure::Left) => {
+                let wait_s = self.times.takeover.as_secs_f64();
+                tracing::warn!(wait_s, "somebody has begun this and is gone; given time to come back");
+                received.await_owner(publisher, self.times.takeover).await?;
+                Settled::Awaited
+            }
+        };
+        self.metrics.settled(settled);
+        Ok(settled)
+    }
+
+    async fn retry(
+        &self,
+        received: Received,
+        reason: &str,
+        publisher: &Publisher,
+    ) -> Result<Settled, BrokerError> {
+        let attempt = received.headers().attempt;
+        let Some(pause) = self.attempts.pause_after(attempt) else {
+            return bury(received, &format!("out of attempts: {reason}"), publisher).await;
+        };
+        tracing::warn!(reason = short(reason), pause_s = pause.as_secs_f64(), "tried again later");
+        received.retry(publisher, attempt.next(), pause).await?;
+        Ok(Settled::Retried)
+    }
+
+    async fn delay(
+        &self,
+        received: Received,
+        reason: &str,
+        at_least: Duration,
+        publisher: &Publisher,
+    ) -> Result<Settled, BrokerError> {
+        let (attempt, pause) = (received.headers().attempt, at_least.max(self.attempts.first_pause));
+        tracing::warn!(reason = short(reason), pause_s = pause.as_secs_f64(), "has to wait");
+        received.retry(publisher, attempt, pause).await?;
+        Ok(Settled::Delayed)
+    }
+}
+
+async fn bury(received: Received, reason: &str, publisher: &Publisher) -> Result<Settled, BrokerError> {
+    tracing::error!(reason = short(reason), "goes to `dead`");
+    received.bury(publisher, reason).await?;
+    Ok(Settled::Buried)
+}
+
+/// What is fit for a log line.
+fn short(reason: &str) -> &str {
+    reason.char_indices().nth(1000).map_or(reason, |(end, _)| reason.get(..end).unwrap_or(reason))
+}
