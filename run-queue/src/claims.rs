@@ -37,6 +37,9 @@ impl Default for Times {
     }
 }
 
+/// Before it is looked again whether the same work from another queue has been done.
+const OTHER_QUEUE_PAUSE: Duration = Duration::from_secs(10);
+
 /// A claim that a handler got.
 #[derive(Debug)]
 pub(crate) struct Granted {
@@ -93,6 +96,10 @@ impl Desk {
                 Ok(())
             }
             Ok(Claimed::ByAnother) => Err(Failure::Elsewhere(key.clone())),
+            Ok(Claimed::FromAnotherQueue) => Err(Failure::Later {
+                reason: "the same work from another queue is under way".to_owned(),
+                at_least: OTHER_QUEUE_PAUSE,
+            }),
             Ok(Claimed::Left) => Err(Failure::Left),
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "the claim on this work cannot be asked for");

@@ -43,6 +43,8 @@ pub(crate) struct Run {
     /// Ends the attempt.
     pub(crate) cancelled: CancellationToken,
     pub(crate) linked: Arc<Linked>,
+    /// Whether that session is there, as far as this run has heard.
+    pub(crate) is_linked: bool,
     pub(crate) delivery: Option<Held>,
     pub(crate) claim: Standing,
     /// Messages for the same work, which go back to their queue when it is done: then it shows whether anything is left to do.
@@ -160,14 +162,13 @@ impl Run {
     }
 
     async fn next(&mut self) -> Change {
-        let Self { attempt, cancelled, linked, delivery, claim, returns, settler, .. } = self;
-        let has_session = !matches!(claim, Standing::Away(..) | Standing::None);
+        let Self { attempt, cancelled, linked, is_linked, delivery, claim, returns, settler, .. } = self;
         tokio::select! {
             outcome = ended(attempt) => Change::Ended(outcome),
             () = overdue(cancelled), if attempt.is_some() => Change::Overdue,
             change = of_claim(claim, settler.times.fence) => change,
             () = lost(delivery.as_ref()) => Change::DeliveryLost,
-            () = linked.ended().cancelled(), if has_session => Change::SessionLost,
+            () = linked.ended().cancelled(), if *is_linked => Change::SessionLost,
             Some(back) = returns.recv() => Change::Returned(back),
         }
     }
@@ -193,12 +194,12 @@ impl Run {
             }
             Change::SessionLost => {
                 tracing::warn!("the broker is lost");
-                self.delivery = None;
+                (self.is_linked, self.delivery) = (false, None);
                 self.away(self.linked.last_heard());
                 self.end_what_is_unclaimed();
             }
             Change::Returned(Return { linked, done: _done }) => {
-                self.linked = linked;
+                (self.linked, self.is_linked) = (linked, true);
                 self.claim_again().await;
             }
             Change::TooLate => self.stop("the broker is away for so long that others may begin this"),
@@ -220,8 +221,10 @@ impl Run {
 
     fn away(&mut self, since: Instant) {
         self.kept.clear();
-        if let Standing::Ours(Granted { key, .. }) = &self.claim {
-            self.claim = Standing::Away(key.clone(), since);
+        match &mut self.claim {
+            Standing::Ours(Granted { key, .. }) => self.claim = Standing::Away(key.clone(), since),
+            Standing::Away(_, before) => *before = since.min(*before),
+            Standing::Unclaimed(_) | Standing::None => {}
         }
     }
 
@@ -233,7 +236,9 @@ impl Run {
                 tracing::info!("the claim is ours again");
                 self.claim = Standing::Ours(Granted { key: key.clone(), claim });
             }
-            Ok(Claimed::ByAnother | Claimed::Left) => self.stop("another worker has begun this"),
+            Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left) => {
+                self.stop("another worker has begun this");
+            }
             // The next session may be a better one.
             Err(error) => tracing::warn!(error = %Chain(&error), "the claim could not be taken again"),
         }

@@ -127,6 +127,7 @@ impl<H: Handler> Slot<H> {
             attempt: Some(attempt),
             cancelled,
             linked: Arc::clone(linked),
+            is_linked: true,
             delivery: Some(Held { received, lost: lost.clone() }),
             claim: Standing::Unclaimed(Some(granted)),
             kept: Vec::new(),

@@ -33,6 +33,7 @@ pub mod leftovers;
 pub mod local;
 pub mod openapi;
 pub mod ports;
+pub mod proxy;
 pub mod s3;
 pub mod secrets;
 pub mod services;

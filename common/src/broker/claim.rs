@@ -1,8 +1,8 @@
 //! Claims: the right of one worker to do a piece of work now (design, "Claims").
 //!
-//! A claim is a durable queue `claim.<queue>.<digest of the key>`, held by its exclusive consumer: the broker refuses every other
-//! one (403). So it is the lock and the owner's mailbox in one. A message that was put there for an owner who is gone expires
-//! back into the queue that its work came from; a claim that nobody has looked at for a while is deleted by the broker.
+//! A claim is a durable queue `claim.<digest of the key>`, held by its exclusive consumer: the broker refuses every other one
+//! (403). So it is the lock and the owner's mailbox in one. A message that was put there for an owner who is gone expires back
+//! into the queue that its work came from; a claim that nobody has looked at for a while is deleted by the broker.
 
 use std::fmt;
 use std::time::Duration;
@@ -49,9 +49,8 @@ impl ClaimKey {
         Self(digest(&format!("message {id}")))
     }
 
-    /// The queue, for work that came from this one: so internal work never comes back into the public queue.
-    fn queue(&self, names: &QueueNames, from: Queue) -> String {
-        format!("claim.{}.{}", names.of(from), self.0)
+    fn queue(&self) -> String {
+        format!("claim.{}", self.0)
     }
 }
 
@@ -83,6 +82,9 @@ pub enum Claimed {
     Ours(Box<Claim>),
     /// Another session has it.
     ByAnother,
+    /// It is for the same work from another queue. That one's mailbox gives back to its own queue, and what is internal must not
+    /// come into the public one.
+    FromAnotherQueue,
     /// Somebody had it and has it no more: gone, or reconnecting. Only told to who wants a fresh one.
     Left,
 }
@@ -90,16 +92,22 @@ pub enum Claimed {
 impl Session {
     /// Takes a claim on work from this queue, where it is to be had.
     pub async fn claim(&self, key: &ClaimKey, from: Queue, take: Take) -> Result<Claimed, BrokerError> {
-        let queue = key.queue(self.queues(), from);
-        match (self.consumers_of(&queue).await?, take) {
-            (Some(1..), _) => return Ok(Claimed::ByAnother),
-            (Some(0), Take::Fresh) => return Ok(Claimed::Left),
-            (Some(0), Take::Left) | (None, _) => {}
-        }
+        let queue = key.queue();
+        let had = self.is_there(&queue).await?;
         let channel = self.channel().await?;
         let arguments = arguments(self.queues().of(from));
         let declare = channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), arguments);
-        within(LIMIT, || format!("make the claim `{queue}`"), declare).await?;
+        let holders = match within(LIMIT, || format!("make the claim `{queue}`"), declare).await {
+            Ok(state) => state.consumer_count(),
+            Err(error) if is_refusal(&error, &AMQPSoftError::PRECONDITIONFAILED) => {
+                return Ok(Claimed::FromAnotherQueue);
+            }
+            Err(error) => return Err(error),
+        };
+        if holders > 0 || (had && take == Take::Fresh) {
+            close(&channel).await;
+            return Ok(if holders > 0 { Claimed::ByAnother } else { Claimed::Left });
+        }
         let qos = channel.basic_qos(MAIL_HELD, BasicQosOptions::default());
         within(LIMIT, || "limit a claim's mail".to_owned(), qos).await?;
         let options = BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() };
@@ -115,17 +123,10 @@ impl Session {
         }
     }
 
-    /// How many consumers a queue has; none where it is not there. Looking counts as use, and puts the queue's expiry off.
-    async fn consumers_of(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
-        let channel = self.channel().await?;
-        let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-        let declare = channel.queue_declare(queue.into(), options, FieldTable::default());
-        match within(LIMIT, || format!("look at the claim `{queue}`"), declare).await {
-            Ok(state) => {
-                close(&channel).await;
-                Ok(Some(state.consumer_count()))
-            }
-            Err(error) if is_refusal(&error, &AMQPSoftError::NOTFOUND) => Ok(None),
+    async fn is_there(&self, queue: &str) -> Result<bool, BrokerError> {
+        match self.depth_of(queue).await {
+            Ok(_) => Ok(true),
+            Err(BrokerError::Missing(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -186,7 +187,7 @@ impl Claim {
 impl Publisher {
     /// Puts a message into the claim that its work is under. [`BrokerError::Unroutable`] if the claim has just been given up.
     pub(super) async fn put_into_claim(&self, key: &ClaimKey, message: &Outgoing) -> Result<(), BrokerError> {
-        self.send_to_whoever_is_there(&key.queue(self.names(), message.queue), message).await
+        self.send_to_whoever_is_there(&key.queue(), message).await
     }
 }
 
@@ -206,7 +207,7 @@ mod tests {
     use crate::id::ForgeName;
 
     #[test]
-    fn claims_are_told_apart_by_work_and_by_queue() {
+    fn claims_are_told_apart_by_their_work() {
         let work = |context: &str| {
             let (forge, repo) = (ForgeName::new("github").unwrap(), "o/r".parse().unwrap());
             ClaimKey::of_work(&WorkKey::new(
@@ -220,9 +221,6 @@ mod tests {
         assert_ne!(work("debian"), work("fedora"));
         let id = TaskId::new("0193a9c0").unwrap();
         assert_ne!(ClaimKey::of_message(&id), work("debian"));
-        let names = QueueNames::with_internal("rhel").unwrap();
-        let name = work("debian").queue(&names, Queue::Internal);
-        assert!(name.starts_with("claim.rhel.") && name.len() < 100, "{name}");
-        assert_ne!(work("debian").queue(&names, Queue::Public), name);
+        assert_eq!(work("debian").queue().len(), "claim.".len() + 32);
     }
 }

@@ -84,10 +84,6 @@ impl Publisher {
         self.confirmed(queue, &message.body, message.properties(self.clock, self.app)).await
     }
 
-    pub(super) const fn names(&self) -> &QueueNames {
-        &self.queues
-    }
-
     async fn confirmed(
         &self,
         queue: &str,

@@ -1,7 +1,7 @@
 //! The end of a fleet: in good order, and with nothing left over.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-
 use std::process::ExitStatus;
 
 use anyhow::{Context, Result, ensure};
@@ -90,6 +90,14 @@ impl Fleet {
         let status = worker.ended(DEADLINE).await?;
         ensure!(status.success(), "{} ended with {status}:\n{}", worker.name(), worker.said());
         self.workers.remove(number);
+        Ok(())
+    }
+
+    /// Waits for the end of a worker that something kills.
+    pub async fn worker_dies(&mut self, number: usize) -> Result<()> {
+        let mut worker = self.workers.remove(number);
+        let status = worker.ended(DEADLINE).await?;
+        ensure!(status.signal().is_some(), "{} ended with {status}:\n{}", worker.name(), worker.said());
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use common::Clock;
-use common::broker::{Broker as Connector, Session};
+use common::broker::{Broker as Connector, BrokerError, Session};
 use common::queue::{Queue, QueueNames};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -198,12 +198,15 @@ impl Fleet {
         Ok(dead)
     }
 
-    /// How many messages wait to be tried again.
+    /// How many messages wait to be tried again, or for the owner of a claim.
     async fn later(&self, session: &Session) -> Result<u32> {
         let mut later = 0;
-        for name in self.broker.queues(self.vhost.name()).await?.iter().filter(|it| it.starts_with("retry."))
-        {
-            later += session.depth_of(name).await?;
+        let queues = self.broker.queues(self.vhost.name()).await?;
+        for name in queues.iter().filter(|it| it.starts_with("retry.") || it.starts_with("claim.")) {
+            later += match session.depth_of(name).await {
+                Err(BrokerError::Missing(_)) => 0, // given up meanwhile
+                depth => depth?,
+            };
         }
         Ok(later)
     }
@@ -225,7 +228,7 @@ async fn waiting(session: &Session) -> Result<Vec<(Queue, u32)>> {
     let mut waiting = Vec::new();
     for queue in Queue::ALL {
         match session.depth(queue).await {
-            Ok(0) | Err(common::broker::BrokerError::Missing(_)) => {}
+            Ok(0) | Err(BrokerError::Missing(_)) => {}
             Ok(count) => waiting.push((queue, count)),
             Err(error) => return Err(error.into()),
         }

@@ -1,5 +1,6 @@
 //! The fleet as its users see it.
 
+mod claims;
 mod configuration;
 mod examples;
 mod inspect;

@@ -8,10 +8,9 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptio
 use lapin::types::{AMQPValue, FieldTable};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tests::broker::Restart;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test, run_test_with};
 
-use super::{change, repo, with_own_broker};
+use super::{change, repo};
 
 fn no_worker() -> Setup {
     Setup { worker: false, ..Setup::default() }
@@ -293,41 +292,6 @@ async fn operators_see_a_worker() {
         let metrics = reqwest::get(format!("http://{address}/metrics")).await?.text().await?;
         let line = "flotilla_deliveries_settled_total{role=\"Execute\",settled=\"Acked\"} 1";
         assert!(metrics.contains(line), "{metrics}");
-        Ok(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_task_whose_delivery_is_lost_ends_and_runs_again() {
-    with_own_broker(Setup::default(), async |fleet: &mut Fleet| -> Result<()> {
-        let repo =
-            repo(fleet, "if git ls-remote --exit-code origin refs/heads/go; then exit 0; fi; sleep 1000")
-                .await?;
-        let tip = fleet.git.resolve("octo/app", "main").await?;
-        let job = json!({"job": {"repo": "octo/app", "sha": tip, "context": "c"}});
-        fleet.publish("public", &job.to_string()).await?;
-        fleet.wait_for_container().await?;
-        fleet.broker.sync().await?;
-        fleet.broker.kill()?;
-        let ended = |event: &Value| {
-            (event["message"] == "the session with the broker ended" && event["role"] == "execute")
-                .then_some(())
-        };
-        fleet.worker(0)?.wait_until("that its session ended", DEADLINE, ended).await?;
-        assert!(
-            fleet.engine.containers().await?.is_empty(),
-            "the broker gives it to another, so it ends here"
-        );
-        fleet.git.branch("octo/app", "go", "main").await?;
-        fleet.broker.restart(Restart::Hard).await?;
-        fleet.forge.wait_for_state(&repo, &tip.parse()?, "c", StatusState::Success, DEADLINE).await?;
-        fleet.settle().await?;
-        let statuses = fleet.statuses(&repo, &tip.parse()?);
-        assert_eq!(
-            statuses,
-            ["c pending: In progress [host]", "c pending: In progress [host]", "c success: Success [host]"]
-        );
         Ok(())
     })
     .await;

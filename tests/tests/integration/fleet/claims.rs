@@ -1,0 +1,205 @@
+//! One run of a task, whatever breaks between the worker and the broker.
+
+use anyhow::{Context, Result, ensure};
+use common::forge::StatusState;
+use common::id::{CommitSha, RepoName};
+use serde_json::{Value, json};
+use tests::broker::Restart;
+use tests::engine::Container;
+use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
+use tests::proxy::{Network, Proxy};
+
+use super::{repo, with_own_broker};
+
+/// Quick to give up and to take over.
+fn quick() -> Setup {
+    let execute = "slots = 1\npoll-seconds = 0.2\nfence-seconds = 1\ntakeover-seconds = 4\n";
+    Setup { worker: false, webhook: false, execute: execute.to_owned(), ..Setup::default() }
+}
+
+/// A job that runs until somebody makes the branch `go`, and is asked for.
+async fn gated_job(fleet: &Fleet) -> Result<(RepoName, CommitSha)> {
+    let gate = "while ! git ls-remote --exit-code origin refs/heads/go; do :; done";
+    let repo = repo(fleet, &format!("echo begun\n{gate} > /dev/null\necho ended")).await?;
+    let tip = fleet.git.resolve("octo/app", "main").await?;
+    ask(fleet, &tip).await?;
+    Ok((repo, tip.parse()?))
+}
+
+async fn ask(fleet: &Fleet, tip: &str) -> Result<()> {
+    let job = json!({"job": {"repo": "octo/app", "sha": tip, "context": "c"}});
+    fleet.publish("public", &job.to_string()).await
+}
+
+async fn open_gate(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
+    fleet.git.branch("octo/app", "go", "main").await?;
+    fleet.forge.wait_for_state(repo, tip, "c", StatusState::Success, DEADLINE).await?;
+    Ok(())
+}
+
+/// Waits for a container that is not one of these, and sees to it that those are gone by then.
+async fn wait_for_another(fleet: &Fleet, first: &[Container]) -> Result<()> {
+    let another = async {
+        loop {
+            let now = fleet.engine.containers().await?;
+            let (old, new): (Vec<_>, Vec<_>) = now.into_iter().partition(|it| first.contains(it));
+            if !new.is_empty() {
+                ensure!(old.is_empty(), "both run: {old:?} {new:?}");
+                return Ok(());
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, another).await?
+}
+
+fn says(words: &'static str) -> impl Fn(&Value) -> Option<()> {
+    move |event| (event["message"] == words).then_some(())
+}
+
+const ONE_RUN: [&str; 2] = ["c pending: In progress [host]", "c success: Success [host]"];
+const TWO_RUNS: [&str; 3] =
+    ["c pending: In progress [host]", "c pending: In progress [host]", "c success: Success [host]"];
+
+#[tokio::test]
+async fn a_job_runs_on_while_the_broker_dies_and_comes_back() {
+    with_own_broker(Setup::default(), async |fleet: &mut Fleet| -> Result<()> {
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        fleet.broker.sync().await?;
+        fleet.broker.kill()?;
+        fleet.worker(0)?.wait_until("that the broker is lost", DEADLINE, says("the broker is lost")).await?;
+        fleet.broker.restart(Restart::Hard).await?;
+        fleet
+            .worker(0)?
+            .wait_until("that it has its claim", DEADLINE, says("the claim is ours again"))
+            .await?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_ends_while_the_broker_is_away_is_settled_when_it_is_back() {
+    run_test_with(
+        quick_proxied("fence-seconds = 60\ntakeover-seconds = 75\n"),
+        async |fleet: &mut Fleet| -> Result<()> {
+            let proxy = Proxy::start(fleet.broker.address()).await?;
+            fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
+            let (repo, tip) = gated_job(fleet).await?;
+            fleet.wait_for_container().await?;
+            proxy.set(Network::Down);
+            fleet
+                .worker(0)?
+                .wait_until("that the broker is lost", DEADLINE, says("the broker is lost"))
+                .await?;
+            open_gate(fleet, &repo, &tip).await?;
+            proxy.set(Network::Open);
+            fleet.worker(0)?.wait_until("that it is settled", DEADLINE, says("settled")).await?;
+            fleet.settle().await?;
+            assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+            Ok(())
+        },
+    )
+    .await;
+}
+
+fn quick_proxied(times: &str) -> Setup {
+    Setup { execute: format!("slots = 1\npoll-seconds = 0.2\n{times}"), ..quick() }
+}
+
+#[tokio::test]
+async fn another_worker_brings_the_message_back_to_the_one_who_runs_it() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        let proxy = Proxy::start(fleet.broker.address()).await?;
+        fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        // The other is there at once, and finds work that somebody has begun.
+        fleet.start_worker(&["execute"]).await?;
+        proxy.cut();
+        fleet
+            .worker(0)?
+            .wait_until("that its message is back", DEADLINE, says("the message is back"))
+            .await?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        let others = fleet.worker(1)?.events();
+        let settled: Vec<_> = others.iter().filter_map(|it| it["settled"].as_str()).collect();
+        assert!(settled.iter().all(|it| ["forwarded", "awaited"].contains(it)), "{settled:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_cut_off_stops_before_another_begins_and_tells_nobody() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        let proxy = Proxy::start(fleet.broker.address()).await?;
+        fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        let first = fleet.engine.containers().await?;
+        fleet.start_worker(&["execute"]).await?;
+        proxy.set(Network::Down);
+        fleet
+            .worker(1)?
+            .wait_until(
+                "that it gives time",
+                DEADLINE,
+                says("somebody has begun this and is gone; given time to come back"),
+            )
+            .await?;
+        fleet.worker(0)?.wait_until("that it stops", DEADLINE, says("stopped")).await?;
+        // The second begins when the first has long ended.
+        wait_for_another(fleet, &first).await?;
+        proxy.set(Network::Open);
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
+        let begun = fleet.worker(1)?.events();
+        let attempt = begun.iter().rev().find(|it| it["settled"] == "acked").context("not settled")?;
+        assert_eq!(attempt["span"]["attempt"], 2, "{attempt}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_workers_that_are_asked_for_the_same_run_it_once() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        fleet.start_worker(&["execute"]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        fleet.start_worker(&["execute"]).await?;
+        for _ in 0..3 {
+            ask(fleet, &tip.to_string()).await?;
+        }
+        let told = says("the same work is under way; its owner is told");
+        fleet.worker(1)?.wait_until("that the same work is under way", DEADLINE, told).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_task_that_kills_its_workers_is_dead_after_as_many_as_may_try() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        fleet.publish("public", &json!({"command": "kill -9 $PPID"}).to_string()).await?;
+        for _ in 0..3 {
+            fleet.start_worker(&["execute"]).await?;
+            fleet.worker_dies(0).await?;
+        }
+        fleet.start_worker(&["execute"]).await?;
+        let dead = fleet.wait_for_dead().await?;
+        assert!(dead.reason.starts_with("out of attempts"), "{dead:?}");
+        fleet.settle().await
+    })
+    .await;
+}
