@@ -252,7 +252,7 @@ impl Run {
             }
         }
         if let Standing::Ours(Granted { claim, .. }) = std::mem::replace(&mut self.claim, Standing::None)
-            && let Err(error) = claim.release().await
+            && let Err(error) = claim.release(&self.linked.session).await
         {
             tracing::warn!(error = %Chain(&error), "the claim could not be given up");
         }

@@ -160,29 +160,44 @@ impl Claim {
         }
     }
 
-    /// Gives it up for good: the work is done. Mail that came meanwhile goes back to where it is from. To be called when all of
-    /// the mail that was taken is settled.
-    pub async fn release(self) -> Result<(), BrokerError> {
-        let Self { queue, channel, mail, .. } = self;
+    /// Gives it up for good: the work is done. Mail that comes in this moment goes back to where it is from. To be called when all
+    /// of the mail that was taken is settled, as the rest goes with the queue.
+    pub async fn release(self, session: &Session) -> Result<(), BrokerError> {
+        let Self { queue, mut channel, mail, .. } = self;
         let cancel = channel.basic_cancel(mail.tag(), BasicCancelOptions::default());
         within(LIMIT, || format!("let go of the claim `{queue}`"), cancel).await?;
-        for _ in 0..u16::MAX {
-            let get = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
-            let Some(late) = within(LIMIT, || format!("empty `{queue}`"), get).await? else { break };
-            let back = late.delivery.acker.nack(BasicNackOptions::default());
-            within(LIMIT, || format!("give back what came late to `{queue}`"), back).await?;
-        }
-        let options = QueueDeleteOptions { if_empty: true, ..QueueDeleteOptions::default() };
-        let delete = channel.queue_delete(queue.as_str().into(), options);
-        match within(LIMIT, || format!("delete the claim `{queue}`"), delete).await {
-            Ok(_) => close(&channel).await,
-            // Mail has come in this very moment. It expires into its own queue, and the claim some time later.
-            Err(error) if is_refusal(&error, &AMQPSoftError::PRECONDITIONFAILED) => {}
-            Err(error) => return Err(error),
+        for _ in 0..RELEASE_TRIES {
+            give_back(&channel, &queue).await?;
+            let options = QueueDeleteOptions { if_empty: true, ..QueueDeleteOptions::default() };
+            let delete = channel.queue_delete(queue.as_str().into(), options);
+            match within(LIMIT, || format!("delete the claim `{queue}`"), delete).await {
+                Ok(_) => {
+                    close(&channel).await;
+                    return Ok(());
+                }
+                Err(error) if is_refusal(&error, &AMQPSoftError::PRECONDITIONFAILED) => {
+                    tracing::debug!(queue, "more mail came");
+                    channel = session.channel().await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
 }
+
+async fn give_back(channel: &Channel, queue: &str) -> Result<(), BrokerError> {
+    loop {
+        let get = channel.basic_get(queue.into(), BasicGetOptions::default());
+        let Some(late) = within(LIMIT, || format!("empty `{queue}`"), get).await? else { return Ok(()) };
+        let back = late.delivery.acker.nack(BasicNackOptions::default());
+        within(LIMIT, || format!("give back what came late to `{queue}`"), back).await?;
+    }
+}
+
+/// Mail may come between emptying the mailbox and deleting it. What comes after the last try expires into its own queue, and the
+/// claim some time later.
+const RELEASE_TRIES: u32 = 5;
 
 impl Publisher {
     /// Puts a message into the claim that its work is under. [`BrokerError::Unroutable`] if the claim has just been given up.

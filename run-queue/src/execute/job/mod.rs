@@ -52,7 +52,13 @@ enum Next {
 async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'a>, Failure> {
     let plan = plan::plan(job, cx).await?;
     // The verdict is asked for with the claim in hand: who had it before has told theirs.
-    work.claim(&plan.claim(&work.headers.id)).await?;
+    match work.claim(&plan.claim(&work.headers.id)).await {
+        // Whoever began it and is gone has ended it, too.
+        Err(Failure::Left) if plan.standing().await? == Standing::Judged => {
+            return Ok(Taken { plan, what: Next::Nothing });
+        }
+        claimed => claimed?,
+    }
     let what = match plan.standing().await? {
         Standing::Judged => {
             tracing::info!(repo.name = %job.repo, "the commit has a verdict for this context; nothing is run");

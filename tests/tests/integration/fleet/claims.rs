@@ -112,26 +112,29 @@ fn quick_proxied(times: &str) -> Setup {
 
 #[tokio::test]
 async fn another_worker_brings_the_message_back_to_the_one_who_runs_it() {
-    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
-        let proxy = Proxy::start(fleet.broker.address()).await?;
-        fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
-        let (repo, tip) = gated_job(fleet).await?;
-        fleet.wait_for_container().await?;
-        // The other is there at once, and finds work that somebody has begun.
-        fleet.start_worker(&["execute"]).await?;
-        proxy.cut();
-        fleet
-            .worker(0)?
-            .wait_until("that its message is back", DEADLINE, says("the message is back"))
-            .await?;
-        open_gate(fleet, &repo, &tip).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-        let others = fleet.worker(1)?.events();
-        let settled: Vec<_> = others.iter().filter_map(|it| it["settled"].as_str()).collect();
-        assert!(settled.iter().all(|it| ["forwarded", "awaited"].contains(it)), "{settled:?}");
-        Ok(())
-    })
+    run_test_with(
+        quick_proxied("fence-seconds = 15\ntakeover-seconds = 18\n"),
+        async |fleet: &mut Fleet| -> Result<()> {
+            let proxy = Proxy::start(fleet.broker.address()).await?;
+            fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
+            let (repo, tip) = gated_job(fleet).await?;
+            fleet.wait_for_container().await?;
+            // The other is there at once, and finds work that somebody has begun.
+            fleet.start_worker(&["execute"]).await?;
+            proxy.cut();
+            fleet
+                .worker(0)?
+                .wait_until("that its message is back", DEADLINE, says("the message is back"))
+                .await?;
+            open_gate(fleet, &repo, &tip).await?;
+            fleet.settle().await?;
+            assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+            let others = fleet.worker(1)?.events();
+            let settled: Vec<_> = others.iter().filter_map(|it| it["settled"].as_str()).collect();
+            assert!(settled.iter().all(|it| ["forwarded", "awaited"].contains(it)), "{settled:?}");
+            Ok(())
+        },
+    )
     .await;
 }
 
