@@ -23,6 +23,8 @@ pub struct Work {
     /// Cancelled when the delivery is lost or the process leaves: stop, clean up, and tell nobody, for the message will be
     /// delivered again.
     pub cancelled: CancellationToken,
+    /// Cancelled when the process is to end as soon as its work has: end what is begun, but wait for nobody.
+    pub stopping: CancellationToken,
 }
 
 /// Why a message was not dealt with. There is no `From`, so that each `?` in a handler chooses.

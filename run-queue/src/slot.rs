@@ -88,6 +88,7 @@ impl<H: Handler> Slot<H> {
             body: received.body().clone(),
             headers: received.headers().clone(),
             cancelled: cancelled.clone(),
+            stopping: self.stopping.clone(),
         };
         let handler = Arc::clone(&self.handler);
         let mut attempt = tokio::spawn(async move { handler.handle(work).await }.in_current_span());

@@ -34,10 +34,15 @@ pub struct ExecuteSettings {
     pub poll: Duration,
     /// No job runs longer, whatever it asks for.
     pub longest: Minutes,
+    /// How long a slot waits for a forge to take a final report.
+    pub report_patience: Duration,
 }
 
 /// Existing deployments tell the broker to take a task away that is not acknowledged within 150 minutes.
 const LONGEST: Minutes = Minutes(145);
+
+/// Then the report is kept on the disk, and the slot takes other work.
+const REPORT_PATIENCE: Duration = Duration::from_hours(1);
 
 impl ExecuteArgs {
     /// Reads `[execute]`; the options win.
@@ -54,6 +59,9 @@ impl ExecuteArgs {
             slots: slots.and_then(|it| usize::try_from(it).ok()).unwrap_or(1),
             poll: table.seconds("poll-seconds", 0.1, 3600.0).unwrap_or(Duration::from_mins(1)),
             longest: longest.map_or(LONGEST, Minutes),
+            report_patience: table
+                .seconds("report-patience-seconds", 0.1, 86_400.0)
+                .unwrap_or(REPORT_PATIENCE),
         };
         table.done();
         settings
@@ -92,5 +100,6 @@ impl ExecuteSettings {
         summary.line("slots", self.slots);
         summary.line("poll-seconds", self.poll.as_secs_f64());
         summary.line("longest-minutes", self.longest.0);
+        summary.line("report-patience-seconds", self.report_patience.as_secs_f64());
     }
 }

@@ -8,6 +8,7 @@ mod jobs;
 mod local;
 mod programs;
 mod receiver;
+mod reports;
 mod scanner;
 mod slice;
 mod statistics;
