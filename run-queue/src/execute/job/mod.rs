@@ -23,6 +23,7 @@ use self::report::Reporter;
 use self::run::Run;
 use self::turn::Turn;
 use super::Executor;
+use super::outbox::News;
 use crate::handler::{Failure, Work};
 
 /// Runs the job and tells how it ended. What is ours or the infrastructure's is reported as an error and tried again.
@@ -72,8 +73,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
         at_least: cx.poll,
     })?;
     let key = plan.work_key();
-    let judged = key.as_ref().filter(|_| job.command.is_none());
-    if cx.outbox.has_verdict(&work.headers.id, judged).await.map_err(Failure::retry)? {
+    if has_kept_verdict(&plan, work, cx).await? {
         tracing::info!(repo.name = %job.repo, "the verdict is kept here for the forge to take; nothing is run");
         return Ok(Taken { plan, what: Next::Nothing, turn });
     }
@@ -92,6 +92,15 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
         Standing::Due => Next::Run(patient(work, cx.logs.open(&plan.slug)).await?.map_err(Failure::retry)?),
     };
     Ok(Taken { plan, what, turn })
+}
+
+/// Whether the job was done here, and the forge will hear of it: nobody has asked for another run since.
+async fn has_kept_verdict(plan: &Plan<'_>, work: &Work, cx: &Executor) -> Result<bool, Failure> {
+    let key = plan.work_key().filter(|_| plan.job.command.is_none());
+    let kept = cx.outbox.verdict(&work.headers.id, key.as_ref()).await.map_err(Failure::retry)?;
+    let Some(kept) = kept else { return Ok(false) };
+    let news = kept.news(plan.forge).await.map_err(Failure::forge)?;
+    Ok(!matches!(news, News::Late(_)))
 }
 
 /// Where people find the log of this slug.

@@ -17,7 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
-pub(super) use self::report::Report;
+pub(super) use self::report::{News, Report};
 
 /// Below the folder of what a worker keeps.
 const FOLDER: &str = "reports";
@@ -102,16 +102,16 @@ impl Outbox {
         Ok(())
     }
 
-    /// Whether the verdict of this work waits here. Work that is done whenever it is asked for has none (no `key`), but for the
+    /// The verdict of this work, where it waits here. Work that is done whenever it is asked for has none (no `key`), but for the
     /// very message that has asked.
-    pub(super) async fn has_verdict(
+    pub(super) async fn verdict(
         &self,
         task: &TaskId,
         key: Option<&WorkKey>,
-    ) -> Result<bool, OutboxError> {
+    ) -> Result<Option<Report>, OutboxError> {
         let all = self.on_disk(Records::all).await?;
         let is_same = |it: &Report| it.task == *task || (key.is_some() && it.key().as_ref() == key);
-        Ok(all.iter().any(|(_, it)| it.is_verdict() && is_same(it)))
+        Ok(all.into_iter().map(|(_, it)| it).find(|it| it.is_verdict() && is_same(it)))
     }
 
     /// Forgets what is kept about this work: another attempt speaks from now on.
@@ -152,5 +152,50 @@ impl Outbox {
         let inner = Arc::clone(&self.0);
         let done = tokio::task::spawn_blocking(move || work(&inner.records)).await;
         Ok(done.map_err(|_| OutboxError::Ending)??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(task: &str) -> Report {
+        let report: Report = serde_json::from_str(include_str!("report.v1.json")).unwrap();
+        Report { task: task.parse().unwrap(), ..report }
+    }
+
+    #[tokio::test]
+    async fn a_verdict_that_is_kept_counts_for_all_who_ask_for_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new(folder.path());
+        let (report, key) = (report("t"), report("t").key().unwrap());
+        let (same, other): (TaskId, TaskId) = ("t".parse().unwrap(), "u".parse().unwrap());
+        let kept = async |task: &TaskId, key| outbox.verdict(task, key).await.unwrap().is_some();
+        assert!(!kept(&same, Some(&key)).await);
+        outbox.keep(report.clone()).await.unwrap();
+        assert!(kept(&other, Some(&key)).await);
+        assert!(kept(&same, None).await, "the message itself is done, whatever it asks for");
+        assert!(!kept(&other, None).await);
+        outbox.supersede(&key).await.unwrap();
+        assert!(!kept(&same, Some(&key)).await);
+        let mut trouble = report;
+        trouble.issue = None;
+        if let Some(status) = &mut trouble.status {
+            status.state = common::forge::StatusState::Error;
+        }
+        outbox.keep(trouble).await.unwrap();
+        assert!(!kept(&same, Some(&key)).await, "an error is tried again");
+    }
+
+    #[tokio::test]
+    async fn one_speaks_at_a_time_in_whatever_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (Outbox::new(folder.path()), Outbox::new(folder.path()));
+        one.prepare().await.unwrap();
+        let turn = one.turn().await.unwrap();
+        let mut waiting = Box::pin(other.turn());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        drop(turn);
+        waiting.await.unwrap();
     }
 }

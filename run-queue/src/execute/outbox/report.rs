@@ -26,7 +26,7 @@ pub(in super::super) struct Report {
 
 /// How late news fare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(in super::super) enum News {
     /// The forge waits for it.
     Due,
     /// The forge has it: its answer was lost.
@@ -81,7 +81,7 @@ impl Report {
         self.status.as_ref().map_or(self.issue.is_some(), |it| it.state.is_verdict())
     }
 
-    /// Tells the forge what it does not know. An issue that it will not have is an error line, and no more.
+    /// Tells the forge what it does not know, while nobody else can have spoken. An issue that it will not have is an error line, and no more.
     pub(in super::super) async fn tell(&mut self, forge: &Forge) -> Result<(), ForgeError> {
         if let Some(status) = &self.status {
             forge.post_status(&self.repo, &self.sha, status).await?;
@@ -90,19 +90,23 @@ impl Report {
         self.open_issue(forge).await
     }
 
-    /// The same when time has passed: the status only if nobody has spoken since; else the answer is why nothing was told.
+    /// How its status fares, late as it is; nothing to tell is as good as told.
+    pub(in super::super) async fn news(&self, forge: &Forge) -> Result<News, ForgeError> {
+        let Some(status) = &self.status else { return Ok(News::Said) };
+        let all = forge.statuses(&self.repo, &self.sha).await?;
+        let stands = all.iter().find(|it| it.context == status.context.as_str());
+        Ok(news(stands, self.begun.as_ref(), status))
+    }
+
+    /// Tells it when time has passed: the status only if nobody has spoken since; else the answer is why nothing was told.
     pub(in super::super) async fn tell_late(
         &mut self,
         forge: &Forge,
     ) -> Result<Option<&'static str>, ForgeError> {
-        if let Some(status) = &self.status {
-            let all = forge.statuses(&self.repo, &self.sha).await?;
-            let stands = all.iter().find(|it| it.context == status.context.as_str());
-            match news(stands, self.begun.as_ref(), status) {
-                News::Due => {}
-                News::Said => self.status = None,
-                News::Late(reason) => return Ok(Some(reason)),
-            }
+        match self.news(forge).await? {
+            News::Due => {}
+            News::Said => self.status = None,
+            News::Late(reason) => return Ok(Some(reason)),
         }
         self.tell(forge).await.map(|()| None)
     }
@@ -190,9 +194,8 @@ mod tests {
     #[test]
     fn an_issue_is_marked_where_it_has_a_text() {
         let marker = marker(&"0198-a.b_c".parse().unwrap());
-        let marked = |json: serde_json::Value| {
-            serde_json::Value::Object(super::marked(json.as_object().unwrap(), &marker))
-        };
+        let marked =
+            |json: serde_json::Value| serde_json::Value::Object(marked(json.as_object().unwrap(), &marker));
         assert_eq!(
             marked(serde_json::json!({"title": "t", "body": "See the log.\n"})),
             serde_json::json!({"title": "t", "body": "See the log.\n\n<!-- flotilla: 0198-a.b_c -->\n"})
