@@ -193,14 +193,12 @@ mod tests {
 
     #[test]
     fn an_issue_is_marked_where_it_has_a_text() {
-        let marker = marker(&"0198-a.b_c".parse().unwrap());
-        let marked =
-            |json: serde_json::Value| serde_json::Value::Object(marked(json.as_object().unwrap(), &marker));
-        assert_eq!(
-            marked(serde_json::json!({"title": "t", "body": "See the log.\n"})),
-            serde_json::json!({"title": "t", "body": "See the log.\n\n<!-- flotilla: 0198-a.b_c -->\n"})
-        );
-        assert_eq!(marked(serde_json::json!({"body": 1})), serde_json::json!({"body": 1}));
+        let mark = marker(&"0198-a.b_c".parse().unwrap());
+        let issue: Issue = serde_json::from_str(r#"{"title": "t", "body": "See the log.\n"}"#).unwrap();
+        let body = marked(&issue, &mark)["body"].clone();
+        assert_eq!(body, "See the log.\n\n<!-- flotilla: 0198-a.b_c -->\n");
+        let odd: Issue = serde_json::from_str(r#"{"body": 1}"#).unwrap();
+        assert_eq!(marked(&odd, &mark), odd);
     }
 
     #[test]
