@@ -138,14 +138,14 @@ impl<T: Serialize + DeserializeOwned> Records<T> {
     fn make(&self) -> Result<(), RecordsError> {
         let error = || RecordsError::new("made", &self.folder);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(error())?;
-        let (own, parent) = (self.folder.metadata(), self.folder.parent().map(Path::metadata));
-        let own = own.map_err(error())?;
-        // Where everybody may make folders, somebody may have been quicker.
-        let shared = parent.is_some_and(|it| it.is_ok_and(|it| it.mode() & STICKY != 0));
-        if shared && own.uid() != rustix::process::getuid().as_raw() {
-            return Err(error()(io::Error::other("it is there, and somebody else's")));
+        let folder = self.folder.canonicalize().map_err(error())?;
+        match folder.ancestors().find(|it| is_somebody_elses(it)) {
+            Some(theirs) => {
+                let problem = format!("{} is there, and somebody else's", theirs.display());
+                Err(error()(io::Error::other(problem)))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn write(&self, path: &Path, record: &T) -> io::Result<()> {
@@ -190,6 +190,13 @@ impl<T: Serialize + DeserializeOwned> Records<T> {
         }
         serde_json::from_value(record).map_err(problem)
     }
+}
+
+/// Whether somebody has made this folder where everybody may make folders: who was quicker could read what we keep.
+fn is_somebody_elses(folder: &Path) -> bool {
+    let is_shared = |it: &Path| it.metadata().is_ok_and(|it| it.mode() & STICKY != 0);
+    let trusted = [0, rustix::process::getuid().as_raw()];
+    folder.parent().is_some_and(is_shared) && folder.metadata().is_ok_and(|it| !trusted.contains(&it.uid()))
 }
 
 /// Whatever it is, it must neither be lost nor be in the way.

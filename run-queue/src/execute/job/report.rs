@@ -6,10 +6,10 @@ use common::Chain;
 use common::forge::{Forge, ForgeError, NewStatus, StatusState};
 use common::id::Context;
 use common::pauses;
-use common::task::{Issue, Job};
+use common::task::Job;
 
 use super::super::Executor;
-use super::super::outbox::Report;
+use super::super::outbox::{Mark, MarkedIssue, Report};
 use super::Verdict;
 use super::plan::Plan;
 use crate::handler::{Failure, Work};
@@ -40,7 +40,7 @@ impl Reporter<'_> {
         let report = Report {
             begun,
             status: self.status(verdict.state(), &verdict.description()),
-            issue: self.issue(verdict.state()),
+            issue: self.issue(verdict.state(), Mark::Task),
             ..self.nothing()
         };
         deliver(report, self.plan.forge, self.work, self.cx).await?;
@@ -50,7 +50,7 @@ impl Reporter<'_> {
 
     /// Its verdict is known, but whoever said it may not have got as far as the issue.
     pub(super) async fn complete(&self) -> Result<(), Failure> {
-        let report = Report { issue: self.issue(StatusState::Failure), ..self.nothing() };
+        let report = Report { issue: self.issue(StatusState::Failure, Mark::Log), ..self.nothing() };
         deliver(report, self.plan.forge, self.work, self.cx).await
     }
 
@@ -72,7 +72,7 @@ impl Reporter<'_> {
         Some(status(self.plan.job.context.clone()?, state, text, &self.cx.host, &self.url))
     }
 
-    fn issue(&self, state: StatusState) -> Option<Issue> {
+    fn issue(&self, state: StatusState, by: Mark) -> Option<MarkedIssue> {
         let Plan { job, sha, .. } = self.plan;
         let mut issue = job.report.clone().filter(|_| state == StatusState::Failure)?;
         let context = job.context.as_ref().map_or("-", |it| it.as_str());
@@ -81,7 +81,7 @@ impl Reporter<'_> {
         issue.entry("title").or_insert_with(|| format!("{context} failed").into());
         let body = format!("The job {context} failed on commit {sha}.\n\nLog: {}\n", self.url);
         issue.entry("body").or_insert_with(|| body.into());
-        Some(issue)
+        Some(MarkedIssue::new(issue, &self.work.headers.id, &self.url, by))
     }
 }
 

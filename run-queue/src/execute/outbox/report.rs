@@ -21,7 +21,39 @@ pub(in super::super) struct Report {
     /// The final status.
     pub(in super::super) status: Option<NewStatus>,
     /// To be opened after that.
-    pub(in super::super) issue: Option<Issue>,
+    pub(in super::super) issue: Option<MarkedIssue>,
+}
+
+/// An issue that is known again: people do not see the last line of its text, which names the task and its log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(in super::super) struct MarkedIssue {
+    /// As the forge wants it.
+    fields: Issue,
+    /// What is in no other's text.
+    mark: String,
+}
+
+/// By what an issue is known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Mark {
+    /// By its task: each run of a job that fails has an issue.
+    Task,
+    /// By its log: whichever message it was that had this run.
+    Log,
+}
+
+impl MarkedIssue {
+    /// Adds the mark to its text. A text that is none is the forge's to refuse.
+    pub(in super::super) fn new(mut fields: Issue, task: &TaskId, log: &str, by: Mark) -> Self {
+        if let Some(serde_json::Value::String(body)) = fields.get_mut("body") {
+            *body = format!("{}\n\n<!-- flotilla: {task} {log} -->\n", body.trim_end());
+        }
+        let mark = match by {
+            Mark::Task => format!("<!-- flotilla: {task} "),
+            Mark::Log => format!(" {log} -->"),
+        };
+        Self { fields, mark }
+    }
 }
 
 /// How late news fare.
@@ -56,11 +88,6 @@ pub(super) fn news(stands: Option<&Status>, begun: Option<&NewStatus>, last: &Ne
 fn is_in_progress(status: &Status) -> bool {
     let description = status.description.as_deref().unwrap_or_default();
     ["In progress", "Testing in progress"].iter().any(|it| description.starts_with(it))
-}
-
-/// What is added to an issue's text, so that it is known again. People do not see it.
-fn marker(task: &TaskId) -> String {
-    format!("<!-- flotilla: {task} -->")
 }
 
 impl Report {
@@ -114,7 +141,7 @@ impl Report {
     /// Opens the issue unless it is there: an answer may have been lost, or the process that opened it.
     async fn open_issue(&mut self, forge: &Forge) -> Result<(), ForgeError> {
         let Some(issue) = &self.issue else { return Ok(()) };
-        match open_once(forge, &self.repo, issue, &marker(&self.task)).await {
+        match open_once(forge, &self.repo, issue).await {
             Err(error) if error.is_final() || error.is_forbidden() => {
                 tracing::error!(error = %Chain(&error), repo.name = %self.repo, task.id = %self.task, "an issue cannot be opened; it is left at that");
             }
@@ -125,25 +152,16 @@ impl Report {
     }
 }
 
-async fn open_once(forge: &Forge, repo: &RepoName, issue: &Issue, marker: &str) -> Result<(), ForgeError> {
+async fn open_once(forge: &Forge, repo: &RepoName, issue: &MarkedIssue) -> Result<(), ForgeError> {
     if !forge.says_only()
-        && let Some(number) = forge.find_issue(repo, marker).await?
+        && let Some(number) = forge.find_issue(repo, &issue.mark).await?
     {
         tracing::info!(repo.name = %repo, issue = %number, "the issue is there");
         return Ok(());
     }
-    let number = forge.open_issue(repo, &marked(issue, marker)).await?;
+    let number = forge.open_issue(repo, &issue.fields).await?;
     tracing::info!(repo.name = %repo, issue = number, "opened an issue");
     Ok(())
-}
-
-/// The issue with the marker as the last line of its text. What is no text is the forge's to refuse.
-fn marked(issue: &Issue, marker: &str) -> Issue {
-    let mut issue = issue.clone();
-    if let Some(serde_json::Value::String(body)) = issue.get_mut("body") {
-        *body = format!("{}\n\n{marker}\n", body.trim_end());
-    }
-    issue
 }
 
 #[cfg(test)]
@@ -193,12 +211,17 @@ mod tests {
 
     #[test]
     fn an_issue_is_marked_where_it_has_a_text() {
-        let mark = marker(&"0198-a.b_c".parse().unwrap());
+        let (task, log) = ("0198-a.b_c".parse().unwrap(), "https://log/1");
         let issue: Issue = serde_json::from_str(r#"{"title": "t", "body": "See the log.\n"}"#).unwrap();
-        let body = marked(&issue, &mark)["body"].clone();
-        assert_eq!(body, "See the log.\n\n<!-- flotilla: 0198-a.b_c -->\n");
+        for (by, mark) in [(Mark::Task, "<!-- flotilla: 0198-a.b_c "), (Mark::Log, " https://log/1 -->")] {
+            let marked = MarkedIssue::new(issue.clone(), &task, log, by);
+            let body = "See the log.\n\n<!-- flotilla: 0198-a.b_c https://log/1 -->\n";
+            assert_eq!(marked.fields["body"], body);
+            assert_eq!(marked.mark, mark);
+            assert!(body.contains(mark));
+        }
         let odd: Issue = serde_json::from_str(r#"{"body": 1}"#).unwrap();
-        assert_eq!(marked(&odd, &mark), odd);
+        assert_eq!(MarkedIssue::new(odd.clone(), &task, log, Mark::Task).fields, odd);
     }
 
     #[test]

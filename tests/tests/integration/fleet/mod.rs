@@ -4,6 +4,7 @@ mod configuration;
 mod examples;
 mod inspect;
 mod interop;
+mod issues;
 mod jobs;
 mod local;
 mod programs;

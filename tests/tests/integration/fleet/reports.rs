@@ -11,12 +11,12 @@ use tests::forge::{Fault, StatusRecord};
 
 use super::{repo, with_own_broker};
 
-const BEGUN: &str = "c pending: In progress [host]";
+pub(super) const BEGUN: &str = "c pending: In progress [host]";
 const GREEN: &str = "c success: Success [host]";
-const RED: &str = "c failure: Container exited with code 1 [host]";
+pub(super) const RED: &str = "c failure: Container exited with code 1 [host]";
 
 /// No receiver, and a worker that performs, which waits so long for a forge at the end of a job.
-fn patience(seconds: f64) -> Setup {
+pub(super) fn patience(seconds: f64) -> Setup {
     Setup {
         webhook: false,
         worker: false,
@@ -26,13 +26,13 @@ fn patience(seconds: f64) -> Setup {
 }
 
 /// A job whose container has begun, and waits for the test.
-struct Gated {
-    repo: RepoName,
-    sha: CommitSha,
+pub(super) struct Gated {
+    pub(super) repo: RepoName,
+    pub(super) sha: CommitSha,
 }
 
 impl Gated {
-    async fn begin(fleet: &mut Fleet, exit: u8, report: Value) -> Result<Self> {
+    pub(super) async fn begin(fleet: &mut Fleet, exit: u8, report: Value) -> Result<Self> {
         let gate = "while ! git ls-remote --exit-code origin refs/heads/go; do :; done > /dev/null";
         let repo = repo(fleet, &format!("{gate}; exit {exit}")).await?;
         let sha = fleet.git.resolve("octo/app", "main").await?.parse()?;
@@ -45,7 +45,7 @@ impl Gated {
     }
 
     /// Lets it end.
-    async fn open(fleet: &Fleet) -> Result<()> {
+    pub(super) async fn open(fleet: &Fleet) -> Result<()> {
         fleet.git.branch("octo/app", "go", "main").await?;
         Ok(())
     }
@@ -56,16 +56,16 @@ impl Gated {
         Self::open(fleet).await
     }
 
-    fn statuses(&self, fleet: &Fleet) -> Vec<String> {
+    pub(super) fn statuses(&self, fleet: &Fleet) -> Vec<String> {
         fleet.statuses(&self.repo, &self.sha)
     }
 
-    async fn wait_for(&self, fleet: &Fleet, state: StatusState) -> Result<StatusRecord> {
+    pub(super) async fn wait_for(&self, fleet: &Fleet, state: StatusState) -> Result<StatusRecord> {
         fleet.forge.wait_for_state(&self.repo, &self.sha, "c", state, DEADLINE).await
     }
 }
 
-async fn wait_for_message(fleet: &mut Fleet, worker: usize, message: &str) -> Result<()> {
+pub(super) async fn wait_for_message(fleet: &mut Fleet, worker: usize, message: &str) -> Result<()> {
     let said = |event: &Value| (event["message"] == message).then_some(());
     fleet.worker(worker)?.wait_until(message, DEADLINE, said).await
 }
@@ -299,67 +299,6 @@ async fn a_finished_job_whose_delivery_is_lost_does_not_run_again() {
         fleet.settle().await?;
         assert_eq!(job.statuses(fleet), [BEGUN, GREEN]);
         Ok(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn lost_answers_neither_double_an_issue_nor_turn_statuses_around() {
-    run_test_with(patience(60.0), async |fleet: &mut Fleet| -> Result<()> {
-        // For the first status, the last one, and the issue.
-        for _ in 0..2 {
-            fleet.forge.fault_on("POST /repos/octo/app/statuses", 1, &Fault::Lost);
-        }
-        fleet.forge.fault_on("POST /repos/octo/app/issues", 1, &Fault::Lost);
-        fleet.forge.fault_on("GET /repos/octo/app/issues", 2, &Fault::status(503));
-        let job = Gated::begin(fleet, 1, json!({"body": "Look at this."})).await?;
-        Gated::open(fleet).await?;
-        job.wait_for(fleet, StatusState::Failure).await?;
-        fleet.settle().await?;
-        let mut statuses = job.statuses(fleet);
-        statuses.dedup();
-        assert_eq!(statuses, [BEGUN, RED]);
-        let issues = fleet.forge.issues(&job.repo)?;
-        assert_eq!(issues.len(), 1, "{issues:?}");
-        assert_eq!(issues[0].title, "c failed");
-        assert!(issues[0].body.starts_with("Look at this.\n\n<!-- flotilla: "), "{}", issues[0].body);
-        Ok(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_worker_that_dies_about_an_issue_leaves_one() {
-    // The forge has not opened it, or has, and the worker never hears of it.
-    for fault in [Fault::Reset, Fault::Lost] {
-        run_test_with(patience(3600.0), async |fleet: &mut Fleet| -> Result<()> {
-            let job = Gated::begin(fleet, 1, json!({"title": "once"})).await?;
-            fleet.forge.go_away("POST /repos/octo/app/issues", &fault);
-            Gated::open(fleet).await?;
-            let opens = |it: &tests::forge::Recorded| it.method == "POST" && it.path.ends_with("/issues");
-            fleet.forge.wait_for_request(DEADLINE, opens).await?;
-            fleet.kill_worker(0).await?;
-            fleet.forge.come_back();
-            fleet.start_worker(&["execute"]).await?;
-            fleet.settle().await?;
-            assert_eq!(job.statuses(fleet), [BEGUN, RED], "it ran once");
-            assert_eq!(fleet.forge.issues(&job.repo)?.len(), 1);
-            Ok(())
-        })
-        .await;
-    }
-}
-
-#[tokio::test]
-async fn a_repository_that_has_no_issues_does_not_keep_a_job() {
-    run_test_with(patience(60.0), async |fleet: &mut Fleet| -> Result<()> {
-        let job = Gated::begin(fleet, 1, json!({})).await?;
-        fleet.forge.fault_on("issues", 1, &Fault::status(410));
-        Gated::open(fleet).await?;
-        job.wait_for(fleet, StatusState::Failure).await?;
-        fleet.settle().await?;
-        assert!(fleet.take_dead().await?.is_empty());
-        wait_for_message(fleet, 0, "an issue cannot be opened; it is left at that").await
     })
     .await;
 }
