@@ -109,7 +109,6 @@ async fn a_kept_report_outlives_the_worker() {
         let again = json!({"job": {"repo": job.repo, "sha": job.sha, "context": "c"}});
         fleet.publish("public", &again.to_string()).await?;
         fleet.start_worker(&["execute"]).await?;
-        wait_for_message(fleet, 0, "has to wait").await?;
         fleet.forge.come_back();
         let status = job.wait_for(fleet, StatusState::Failure).await?;
         assert!(fleet.log_text(&status).await?.ends_with("*** Failure: Container exited with code 1\n"));
@@ -292,7 +291,6 @@ async fn a_finished_job_whose_delivery_is_lost_does_not_run_again() {
         fleet.broker.kill()?;
         fleet.wait_for_kept(1).await?;
         fleet.broker.restart(Restart::Hard).await?;
-        wait_for_message(fleet, 0, "has to wait").await?;
         fleet.forge.come_back();
         job.wait_for(fleet, StatusState::Success).await?;
         fleet.wait_for_kept(0).await?;
