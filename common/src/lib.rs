@@ -1,6 +1,6 @@
 //! What the programs of Flotilla share: the vocabulary that both ends of a queue must agree on ([`id`], [`queue`], [`event`],
-//! [`task`]), the [`broker`], the [`forge`], where [`logs`] go, [`config`]uration, and the life of a process ([`lifecycle`],
-//! [`telemetry`], [`service`]). `docs/ARCHITECTURE.md` says how they fit together.
+//! [`task`]), the [`broker`], the [`forge`], where [`logs`] go, [`config`]uration, the life of a process ([`lifecycle`],
+//! [`telemetry`], [`service`]), and what outlives it ([`records`]). `docs/ARCHITECTURE.md` says how they fit together.
 
 pub mod broker;
 mod chain;
@@ -14,8 +14,9 @@ pub mod id;
 pub mod lifecycle;
 pub mod logs;
 mod outline;
-mod pauses;
+pub mod pauses;
 pub mod queue;
+pub mod records;
 pub mod service;
 pub mod task;
 pub mod telemetry;

@@ -6,7 +6,8 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 /// Pauses without end that double from the first to the last; up to as much again comes on top of each by chance, so that those
 /// who failed together do not come back together.
-pub(crate) fn growing(first: Duration, last: Duration) -> ExponentialBackoff {
+#[must_use]
+pub fn growing(first: Duration, last: Duration) -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(first)
         .with_max_delay(last)

@@ -10,7 +10,7 @@ use common::queue::Queue;
 use common::service::{self, Readiness};
 use prometheus_client::registry::Registry;
 
-use crate::execute::{ExecuteSettings, Executor};
+use crate::execute::{ExecuteSettings, Executor, Outbox};
 use crate::link::Linked;
 use crate::metrics::{self, Metrics};
 use crate::role::Role;
@@ -64,6 +64,12 @@ impl App {
         };
         let mut registry = Registry::default();
         self.forges.register(&mut registry);
+        let outbox = self.outbox();
+        if let Err(error) = prepare(outbox.as_ref()).await {
+            return cannot_begin(&error);
+        }
+        outbox.as_ref().inspect(|it| it.register(&mut registry));
+        let forges = self.forges.clone();
         let readiness = Readiness::default();
         let sweeps = SweepMetrics::register(&mut registry);
         let Roles { scan, sweep, watch, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
@@ -73,9 +79,10 @@ impl App {
         let watch = watch.inspect(|it| it.register(&mut registry));
         let watch = watch.map(|it| Part::new("settings", it.run(stopping)));
         let execute = execute.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
+        let reports = outbox.as_ref().map(|it| Part::new("reports", it.run(&forges, stopping)));
         // Operators can look for as long as tasks take to end.
         let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
-        let parts = scan.into_iter().chain(sweep).chain(watch).chain(execute);
+        let parts = scan.into_iter().chain(sweep).chain(watch).chain(execute).chain(reports);
         service::serve_during(listener, operators, lifecycle.run(parts)).await
     }
 
@@ -89,6 +96,9 @@ impl App {
 
     /// Takes one message, from the first of its queues that has one, deals with it and ends: events before tasks.
     pub async fn once(self) -> Exit {
+        if let Err(error) = prepare(self.outbox().as_ref()).await {
+            return cannot_begin(&error);
+        }
         match Box::pin(self.take_one()).await {
             Ok(exit) => exit,
             Err(error) => {
@@ -100,6 +110,9 @@ impl App {
 
     async fn take_one(self) -> Result<Exit, BrokerError> {
         let lifecycle = Lifecycle::install().unwrap_or_else(|_| Lifecycle::new());
+        if let Some(outbox) = self.outbox() {
+            outbox.send_once(&self.forges).await;
+        }
         let session = self.broker.connect("once").await?;
         let Roles { scan, sweep: _, watch: _, execute } =
             self.roles(&Metrics::register(&mut Registry::default()), &Readiness::default());
@@ -113,6 +126,11 @@ impl App {
         }
         linked.session.close().await;
         Ok(exit)
+    }
+
+    /// What is kept for forges, where tasks are performed.
+    fn outbox(&self) -> Option<Outbox> {
+        self.executor.as_ref().map(|it| it.outbox.clone())
     }
 
     fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
@@ -137,6 +155,12 @@ impl App {
         });
         Roles { scan, sweep: sweeper, watch, execute }
     }
+}
+
+async fn prepare(outbox: Option<&Outbox>) -> Result<(), String> {
+    let Some(outbox) = outbox else { return Ok(()) };
+    let problem = |error| format!("reports cannot be kept (worker.state-dir): {}", Chain(&error));
+    outbox.prepare().await.map_err(problem)
 }
 
 fn cannot_begin(error: &str) -> Exit {

@@ -25,6 +25,8 @@ pub struct Work {
     /// Cancelled when the work is lost to others (its claim is; without one, its delivery) or the process leaves: stop, clean up,
     /// and tell nobody, for the message will be delivered again.
     pub cancelled: CancellationToken,
+    /// Cancelled when the process is to end as soon as its work has: end what is begun, but wait for nobody.
+    pub stopping: CancellationToken,
     /// Where the claim on the work is to be had; none where nobody else can be at it.
     pub desk: Option<Desk>,
 }

@@ -85,7 +85,7 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
     let settings = executes.clone().unwrap_or_default().read(&reader, &names);
     let scan = cli.scan.read(&reader);
     let forges = Forges::read(&reader);
-    let executor = Executor::read(&reader, forges.clone(), &settings);
+    let executor = Executor::read(&reader, forges.clone(), &settings, &worker.state_dir);
     let (Some(broker), Some(forges), Some(executor)) = (broker, forges, executor) else {
         return Err(reader.into_problems());
     };

@@ -1,9 +1,10 @@
 //! `[worker]`: what both roles of a worker share.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::config::{Reader, Summary};
+use common::config::{Environment, Reader, Summary};
 
 use crate::handler::Attempts;
 
@@ -16,12 +17,14 @@ pub struct WorkerArgs {
 }
 
 /// What both roles share.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WorkerSettings {
     /// How often a message is tried.
     pub attempts: Attempts,
     /// Where the operator's endpoints are.
     pub service_listen: SocketAddr,
+    /// The folder for what a worker must not forget when it is started again.
+    pub state_dir: PathBuf,
 }
 
 impl WorkerSettings {
@@ -31,6 +34,7 @@ impl WorkerSettings {
         summary.line("attempts", self.attempts.most);
         summary.line("retry-seconds", self.attempts.first_pause.as_secs_f64());
         summary.line("service-listen", self.service_listen);
+        summary.line("state-dir", self.state_dir.display());
     }
 }
 
@@ -47,8 +51,36 @@ impl WorkerArgs {
                 first_pause: table.seconds("retry-seconds", 0.1, 3600.0).unwrap_or(Duration::from_secs(10)),
             },
             service_listen: self.service_listen.or(listen).unwrap_or((Ipv4Addr::LOCALHOST, 8082).into()),
+            state_dir: table.path("state-dir").unwrap_or_else(|| state_dir(&reader.environment)),
         };
         table.done();
         settings
+    }
+}
+
+/// A disk; `/tmp` is memory on many machines.
+const TEMPORARY: &str = "/var/tmp";
+
+/// The service manager's folder for this, or the user's. A user without a home has a folder of that name alone, so that two users do
+/// not meet in one.
+fn state_dir(environment: &Environment) -> PathBuf {
+    let user = || Path::new(TEMPORARY).join(format!("flotilla-state-{}", rustix::process::getuid()));
+    let home = || environment.state_home.as_ref().map(|it| it.join("flotilla"));
+    environment.state_directory.clone().or_else(home).unwrap_or_else(user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_on_a_disk() {
+        let nothing = Environment::default();
+        let dir = state_dir(&nothing);
+        assert!(dir.to_string_lossy().starts_with("/var/tmp/flotilla-state-"), "{}", dir.display());
+        let home = Environment { state_home: Some("/h/.local/state".into()), ..nothing };
+        assert_eq!(state_dir(&home), Path::new("/h/.local/state/flotilla"));
+        let service = Environment { state_directory: Some("/var/lib/flotilla".into()), ..home };
+        assert_eq!(state_dir(&service), Path::new("/var/lib/flotilla"));
     }
 }

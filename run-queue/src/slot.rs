@@ -117,6 +117,7 @@ impl<H: Handler> Slot<H> {
             headers: headers.clone(),
             cancelled: cancelled.clone(),
             desk: Some(desk),
+            stopping: self.stopping.clone(),
         };
         let handler = Arc::clone(&self.handler);
         // A task of its own: its panic is a failure of this message and of no other, and one that does not end can be left.

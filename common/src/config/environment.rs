@@ -14,6 +14,8 @@ pub struct Environment {
     pub config_home: Option<PathBuf>,
     /// `$XDG_STATE_HOME`, else `$HOME/.local/state`.
     pub state_home: Option<PathBuf>,
+    /// The first folder of `$STATE_DIRECTORY`, which systemd sets where a unit has one.
+    pub state_directory: Option<PathBuf>,
     /// `$XDG_CACHE_HOME`, else `$HOME/.cache`.
     pub cache_home: Option<PathBuf>,
     /// `$TMPDIR`.
@@ -48,6 +50,7 @@ impl Environment {
         Self {
             s3_key_dir: path("COCKPIT_S3_KEY_DIR").or_else(|| in_config("cockpit-dev/s3-keys")),
             state_home: path("XDG_STATE_HOME").or_else(|| in_home(".local/state")),
+            state_directory: first_of(path("STATE_DIRECTORY")),
             cache_home: path("XDG_CACHE_HOME").or_else(|| in_home(".cache")),
             temporary: path("TMPDIR"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
@@ -60,6 +63,11 @@ impl Environment {
             home,
         }
     }
+}
+
+/// The first of several with colons between them.
+fn first_of(folders: Option<PathBuf>) -> Option<PathBuf> {
+    std::env::split_paths(&folders?).find(|it| !it.as_os_str().is_empty())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment, beside clap")]
@@ -81,6 +89,9 @@ mod tests {
         assert_eq!(found.s3_key_dir, Some("/h/.config/cockpit-dev/s3-keys".into()));
         assert_eq!(found.cache_home, Some("/h/.cache".into()));
         assert_eq!(found.temporary, None);
+        assert_eq!(found.state_directory, None);
+        let several = |name: &str| (name == "STATE_DIRECTORY").then(|| "/a:/b".to_owned());
+        assert_eq!(Environment::of(several).state_directory, Some("/a".into()));
         let all = Environment::of(|name| Some(format!("/{name}")));
         assert_eq!(all.config_home, Some("/XDG_CONFIG_HOME".into()));
         assert_eq!(all.state_home, Some("/XDG_STATE_HOME".into()));

@@ -24,6 +24,8 @@ use crate::id::{BranchName, CommitSha, ForgeName, PullNumber, RepoName};
 const FILE_LENGTH: usize = 1024 * 1024;
 /// A commit with more than 5000 contexts is not a commit but a mistake.
 const MAX_PAGES: usize = 50;
+/// In which what was opened a moment ago is looked for.
+const RECENT_PAGES: usize = 3;
 
 /// An issue to open: the fields as the forge wants them (`title`, `body`, `labels`, …).
 pub type Issue = Map<String, Value>;
@@ -197,6 +199,22 @@ impl Forge {
         }
         let answer = self.0.api.post(&["repos", repo.owner(), repo.name(), "issues"], issue).await?;
         answer.json().map(|Opened { number }| Some(number))
+    }
+
+    /// The number of the newest issue, open or closed, whose text has this in it. Looks at the newest 300 issues and pull requests
+    /// at most: this is for what was opened a moment ago.
+    pub async fn find_issue(&self, repo: &RepoName, text: &str) -> Result<Option<PullNumber>, ForgeError> {
+        let mut read = self.json(vec!["repos", repo.owner(), repo.name(), "issues"]);
+        for page in 1..=RECENT_PAGES {
+            read.query = [&[("state", "all".to_owned())], self.page(page).as_slice()].concat();
+            let answer = self.0.api.read(&read).await?;
+            let items: Vec<Item> = answer.json()?;
+            let found = items.iter().find(|it| it.body.as_ref().is_some_and(|it| it.contains(text)));
+            if found.is_some() || items.is_empty() || !has_next(&answer.headers) {
+                return Ok(found.map(|it| it.number));
+            }
+        }
+        Ok(None)
     }
 
     /// An issue as it is now, or a pull request seen as one.

@@ -168,6 +168,31 @@ impl ForgeError {
         }
     }
 
+    /// Whether the forge has understood and says no for good: neither time nor an operator changes that.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::NotFound { .. }
+            | Self::Unprocessable { .. }
+            | Self::Refused { .. }
+            | Self::Redirected { .. } => true,
+            Self::RateLimited { .. }
+            | Self::Server { .. }
+            | Self::Network { .. }
+            | Self::TimedOut { .. }
+            | Self::Settings { .. }
+            | Self::Unauthorized { .. }
+            | Self::Answer { .. }
+            | Self::TooLong { .. } => false,
+        }
+    }
+
+    /// Whether the credential is not enough for what was asked, though the forge knows it (403).
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Unauthorized { status: StatusCode::FORBIDDEN, .. })
+    }
+
     /// What was asked; none where nothing was.
     #[must_use]
     pub fn request(&self) -> Option<&Request> {

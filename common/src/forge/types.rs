@@ -55,8 +55,8 @@ impl Status {
     }
 }
 
-/// A commit status to post.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A commit status to post. It is also what is kept of one that could not be posted yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewStatus {
     /// What it is filed under.
     pub context: Context,
@@ -85,6 +85,18 @@ impl NewStatus {
         let host = format!(" [{host}]");
         let room = Self::MAX_DESCRIPTION.saturating_sub(host.chars().count());
         Self { description: cut(&self.description, room) + &host, ..self }
+    }
+
+    /// Whether this is what a forge has.
+    #[must_use]
+    pub fn is(&self, other: &Status) -> bool {
+        let Self { context, state, description, target_url } = self;
+        let text = |it: &Option<String>| it.clone().unwrap_or_default();
+        // Some forges say that there is no address with an empty one.
+        context.as_str() == other.context
+            && *state == other.state
+            && *description == text(&other.description)
+            && text(target_url) == text(&other.target_url)
     }
 
     /// With a link to the log.
@@ -241,6 +253,20 @@ mod tests {
             NewStatus::new(context, StatusState::Failure, &"word ".repeat(100)).from_host("worker-1");
         assert!(status.description.ends_with("word… [worker-1]"), "{}", status.description);
         assert!(status.description.chars().count() <= NewStatus::MAX_DESCRIPTION);
+    }
+
+    #[test]
+    fn a_status_is_known_again() {
+        let new = NewStatus::new(Context::new("c").unwrap(), StatusState::Success, "fine");
+        let stands = |json: &str| serde_json::from_str::<Status>(json).unwrap();
+        let bare = r#"{"context": "c", "state": "success", "description": "fine""#;
+        assert!(new.is(&stands(&format!("{bare}}}"))));
+        assert!(new.is(&stands(&format!(r#"{bare}, "target_url": ""}}"#))));
+        assert!(!new.is(&stands(&format!(r#"{bare}, "target_url": "https://x"}}"#))));
+        let linked = new.clone().with_target_url("https://x");
+        assert!(linked.is(&stands(&format!(r#"{bare}, "target_url": "https://x"}}"#))));
+        assert!(!new.is(&stands(r#"{"context": "c", "state": "error", "description": "fine"}"#)));
+        assert!(!new.is(&stands(r#"{"context": "d", "state": "success", "description": "fine"}"#)));
     }
 
     #[test]

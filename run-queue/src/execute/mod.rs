@@ -4,11 +4,13 @@ mod attachments;
 mod command;
 mod container;
 mod job;
+mod outbox;
 mod process;
 mod secrets;
 mod settings;
 mod statistics;
 
+use std::path::Path;
 use std::time::Duration;
 
 use common::broker::{ClaimKey, Outgoing};
@@ -19,6 +21,7 @@ use common::task::{Kind, Minutes, Task};
 
 pub use container::Engine;
 pub use job::Verdict;
+pub use outbox::{Outbox, OutboxError};
 pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
 pub use statistics::StatisticsSettings;
 
@@ -43,6 +46,10 @@ pub struct Executor {
     pub longest: Minutes,
     /// This machine, as statuses and labels name it.
     pub host: String,
+    /// What a forge has not taken in time.
+    pub outbox: Outbox,
+    /// How long a slot waits for a forge to take a final report.
+    pub report_patience: Duration,
 }
 
 impl Handler for Executor {
@@ -67,14 +74,20 @@ impl Handler for Executor {
 }
 
 impl Executor {
-    /// Reads all that performing needs beside `[execute]`; what is wrong is in the reader's problems.
+    /// Reads all that performing needs beside `[execute]` and the folder for what a worker keeps; what is wrong is in the reader's
+    /// problems.
     #[must_use]
-    pub fn read(reader: &Reader, forges: Option<Forges>, settings: &ExecuteSettings) -> Option<Self> {
+    pub fn read(
+        reader: &Reader,
+        forges: Option<Forges>,
+        settings: &ExecuteSettings,
+        state_dir: &Path,
+    ) -> Option<Self> {
         let container = ContainerSettings::read(reader);
         let secrets = SecretSettings::read(reader);
         let statistics = StatisticsSettings::read(reader);
         let logs = logs(reader);
-        let ExecuteSettings { poll, longest, .. } = *settings;
+        let ExecuteSettings { poll, longest, report_patience, .. } = *settings;
         Some(Self {
             container,
             secrets,
@@ -84,6 +97,8 @@ impl Executor {
             poll,
             longest,
             host: hostname(),
+            outbox: Outbox::new(state_dir),
+            report_patience,
         })
     }
 

@@ -75,7 +75,8 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn work(queue: Queue, cancelled: CancellationToken) -> Work {
-        Work { queue, body: bytes::Bytes::new(), headers: Headers::fresh(), cancelled, desk: None }
+        let stopping = cancelled.clone();
+        Work { queue, body: bytes::Bytes::new(), headers: Headers::fresh(), cancelled, stopping, desk: None }
     }
 
     /// Makes a pipe and then something in the background that reads it for ever.

@@ -68,6 +68,11 @@ impl Fleet {
         self.setup.logs.clone().unwrap_or_else(|| self.folder.path().join("logs"))
     }
 
+    /// The folder for what workers keep.
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
     /// The address under which that folder is served, without a slash at the end.
     pub fn logs_url(&self) -> &str {
         self.logs.url()
@@ -97,7 +102,7 @@ impl Fleet {
         format!(
             "[broker]\namqp = {}\nvhost = {}\nsecrets-dir = {}\ninternal-queue = {}\n\n\
              [webhook]\nlisten = \"127.0.0.1:0\"\nservice-listen = \"127.0.0.1:0\"\n{}\n\n\
-             [worker]\nservice-listen = \"127.0.0.1:0\"\n{}\n\n[execute]\nqueues = [\"public\", \"internal\", \"statistics\"]\n{}\n\n\
+             [worker]\nservice-listen = \"127.0.0.1:0\"\nstate-dir = {}\n{}\n\n[execute]\nqueues = [\"public\", \"internal\", \"statistics\"]\n{}\n\n\
              [scan]\n{}\n[scan.sweep]\n{}\n\n\
              [forge.github]\napi-url = {}\nclone-url = {}\ntoken = [{{file=\"forge-token\"}}]\n\n\
              [container]\nrun-args = {}\ndefault-image = {}\n\n\
@@ -107,6 +112,7 @@ impl Fleet {
             text(&broker.secrets_dir().display().to_string()),
             text(setup.internal_queue),
             setup.receiver,
+            text(&self.state_dir().display().to_string()),
             setup.roles,
             setup.execute,
             setup.scan,

@@ -64,6 +64,8 @@ impl Fleet {
         // The connections are closed, so what was out with a worker is back.
         let waiting = self.waiting().await?;
         ensure!(waiting.is_empty(), "messages: {waiting:?}");
+        let kept = self.kept_reports()?;
+        ensure!(kept.is_empty(), "kept reports: {kept:?}");
         let scratch = self.folder.path().join("tmp");
         if scratch.is_dir() {
             let files: Vec<_> =

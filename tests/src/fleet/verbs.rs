@@ -145,6 +145,34 @@ impl Fleet {
         self.forge.statuses(repo, sha).iter().rev().map(line).collect()
     }
 
+    /// The names of the files in which workers keep reports that the forge has not taken, oldest first.
+    pub fn kept_reports(&self) -> Result<Vec<String>> {
+        let folder = self.state_dir().join("reports");
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let names =
+            std::fs::read_dir(folder)?.map(|it| it.map(|it| it.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<Result<Vec<_>, _>>()?;
+        names.retain(|it| !it.starts_with('.'));
+        names.sort();
+        Ok(names)
+    }
+
+    /// Waits until so many reports are kept.
+    pub async fn wait_for_kept(&self, count: usize) -> Result<()> {
+        let end = std::time::Instant::now() + DEADLINE;
+        while self.kept_reports()?.len() != count {
+            let kept = self.kept_reports()?;
+            ensure!(
+                std::time::Instant::now() < end,
+                "not {count} kept reports within {DEADLINE:?}: {kept:?}"
+            );
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     /// The log's folder that a status points to.
     pub fn log_folder(&self, status: &StatusRecord) -> Result<std::path::PathBuf> {
         let url = status.target_url.as_deref().context("a status without a log")?;

@@ -164,6 +164,17 @@ impl FakeForge {
         self.order(n, fault, Some(only));
     }
 
+    /// This happens to all requests that have `only` in their `METHOD PATH?QUERY` (to all, where that is empty), until the forge is
+    /// back.
+    pub fn go_away(&self, only: &str, fault: &Fault) {
+        self.shared.state().outage = Some(Ordered { fault: fault.clone(), only: Some(only.to_owned()) });
+    }
+
+    /// Ends what [`FakeForge::go_away`] began.
+    pub fn come_back(&self) {
+        self.shared.state().outage = None;
+    }
+
     fn order(&self, n: usize, fault: &Fault, only: Option<&str>) {
         let ordered = || Ordered { fault: fault.clone(), only: only.map(str::to_owned) };
         self.shared.state().faults.extend(std::iter::repeat_with(ordered).take(n));

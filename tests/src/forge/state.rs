@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) repos: BTreeMap<RepoName, Repository>,
     pub(super) requests: Vec<Recorded>,
     pub(super) faults: Vec<Ordered>,
+    /// What happens to such requests until it is over.
+    pub(super) outage: Option<Ordered>,
     pub(super) delay: Duration,
     pub(super) budget: Budget,
     pub(super) versions: Versions,
@@ -31,10 +33,12 @@ pub(super) struct State {
 }
 
 impl State {
-    /// The first fault that is for such a request.
+    /// The first fault that is for such a request, else what an outage does to it.
     pub(super) fn take_fault(&mut self, request: &str) -> Option<Fault> {
-        let first = self.faults.iter().position(|it| it.fits(request))?;
-        Some(self.faults.remove(first).fault)
+        match self.faults.iter().position(|it| it.fits(request)) {
+            Some(first) => Some(self.faults.remove(first).fault),
+            None => self.outage.as_ref().filter(|it| it.fits(request)).map(|it| it.fault.clone()),
+        }
     }
 
     pub(super) fn repo(&self, name: &RepoName) -> Result<&Repository> {

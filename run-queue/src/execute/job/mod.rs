@@ -9,7 +9,9 @@ mod verdict;
 use std::time::Duration;
 
 use common::Chain;
-use common::logs::{Log, LogError};
+use common::forge::StatusState;
+use common::id::Slug;
+use common::logs::{Folder, Log, LogError, Own};
 use common::task::Job;
 
 pub use verdict::Verdict;
@@ -18,17 +20,25 @@ use self::plan::{Plan, Standing};
 use self::report::Reporter;
 use self::run::Run;
 use super::Executor;
+use super::outbox::News;
 use crate::handler::{Failure, Work};
 
 /// Runs the job and tells how it ended. What is ours or the infrastructure's is reported as an error and tried again.
 pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(), Failure> {
     let taken = take(job, work, cx).await;
-    if let Err(Failure::Retry(_) | Failure::Fail(_)) = &taken {
-        report::trouble(job, cx.forges.get(job.forge.as_ref()), &cx.host).await;
+    match &taken {
+        Err(Failure::Fail(reason)) => {
+            let url = why(job, reason, work, cx).await?;
+            report::trouble(job, &url, work, cx).await;
+        }
+        // The disk's trouble, or that of the place for logs: there will be no better place to write that down.
+        Err(Failure::Retry(_)) => report::trouble(job, "", work, cx).await,
+        _ => {}
     }
     let Taken { plan, what } = taken?;
     match what {
         Next::Nothing => Ok(()),
+        Next::Complete(url) => Reporter { plan: &plan, url, work, cx }.complete().await,
         Next::Tell(stale) => supersede(&plan, &stale, work, cx).await,
         Next::Run(log) => run(&plan, log, work, cx).await,
     }
@@ -43,6 +53,8 @@ struct Taken<'a> {
 enum Next {
     /// Somebody has done it.
     Nothing,
+    /// This very job has failed, in an attempt whose log is there, and its issue may be missing.
+    Complete(String),
     /// It is stale, and that has to be told.
     Tell(Verdict),
     /// To be run, with its open log.
@@ -54,15 +66,26 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
     // The verdict is asked for with the claim in hand: who had it before has told theirs.
     match work.claim(&plan.claim(&work.headers.id)).await {
         // Whoever began it and is gone has ended it, too.
-        Err(Failure::Left) if plan.standing().await? == Standing::Judged => {
+        Err(Failure::Left) if matches!(plan.standing().await?, Standing::Judged(_)) => {
             return Ok(Taken { plan, what: Next::Nothing });
         }
         claimed => claimed?,
     }
-    let what = match plan.standing().await? {
-        Standing::Judged => {
+    let key = plan.work_key();
+    if has_kept_verdict(&plan, work, cx).await? {
+        tracing::info!(repo.name = %job.repo, "the verdict is kept here for the forge to take; nothing is run");
+        return Ok(Taken { plan, what: Next::Nothing });
+    }
+    let standing = plan.standing().await?;
+    if let (Standing::Stale(_) | Standing::Due, Some(key)) = (&standing, &key) {
+        cx.outbox.supersede(key).await.map_err(Failure::retry)?;
+    }
+    let what = match standing {
+        Standing::Judged(verdict) => {
             tracing::info!(repo.name = %job.repo, "the commit has a verdict for this context; nothing is run");
-            Next::Nothing
+            let url = page(&plan.slug, cx);
+            let is_ours = verdict.state == StatusState::Failure && verdict.target_url.as_ref() == Some(&url);
+            if is_ours && job.report.is_some() { Next::Complete(url) } else { Next::Nothing }
         }
         Standing::Stale(stale) => Next::Tell(stale),
         Standing::Due => Next::Run(patient(work, cx.logs.open(&plan.slug)).await?.map_err(Failure::retry)?),
@@ -70,30 +93,68 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
     Ok(Taken { plan, what })
 }
 
+/// Whether the job was done here, and the forge will hear of it: nobody has asked for another run since.
+async fn has_kept_verdict(plan: &Plan<'_>, work: &Work, cx: &Executor) -> Result<bool, Failure> {
+    let key = plan.work_key().filter(|_| plan.job.command.is_none());
+    let kept = cx.outbox.verdict(&work.headers.id, key.as_ref()).await.map_err(Failure::retry)?;
+    let Some(kept) = kept else { return Ok(false) };
+    let news = kept.news(plan.forge).await.map_err(Failure::forge)?;
+    Ok(!matches!(news, News::Late(_)))
+}
+
+/// Where people find the log of this slug.
+fn page(slug: &Slug, cx: &Executor) -> String {
+    cx.logs.store.url(&Folder::from(slug).own(Own::Page))
+}
+
 /// Tells that the job came too late: its pull is closed or has another head. Its log has that one line, for who follows the link.
 async fn supersede(plan: &Plan<'_>, stale: &Verdict, work: &Work, cx: &Executor) -> Result<(), Failure> {
     tracing::info!(repo.name = %plan.job.repo, reason = stale.description(), "the job is stale; nothing is run");
+    // Who reports nothing has no reader.
+    let url =
+        if plan.reports() { note(&plan.slug, &plan.title, stale, work, cx).await? } else { String::new() };
+    Reporter { plan, url, work, cx }.end(stale, None).await
+}
+
+/// Writes down why a job went wrong before its log was open, for who sees the status, and says where; nowhere if nobody will.
+async fn why(job: &Job, reason: &str, work: &Work, cx: &Executor) -> Result<String, Failure> {
+    let is_told = job.context.is_some() && cx.forges.get(job.forge.as_ref()).is_some();
+    let Some(sha) = job.sha.as_ref().filter(|_| is_told) else { return Ok(String::new()) };
+    let Ok(slug) = plan::slug(job, sha) else { return Ok(String::new()) };
+    let verdict = Verdict::Internal(reason.to_owned());
+    note(&slug, &plan::title(job, sha), &verdict, work, cx).await
+}
+
+/// Writes a log for a job that is not run, and says where it is; nowhere where it can't be stored, which must not keep anybody
+/// from being told.
+async fn note(
+    slug: &Slug,
+    title: &str,
+    verdict: &Verdict,
+    work: &Work,
+    cx: &Executor,
+) -> Result<String, Failure> {
     let noted = async {
-        let mut log = cx.logs.open(&plan.slug).await?;
+        let mut log = cx.logs.open(slug).await?;
         let url = log.url();
-        log.write(format!("{}\n\nNot run, on: {}\n", plan.title, cx.host)).await?;
-        end(log, stale).await.map(|()| url)
+        log.write(format!("{title}\n\nNot run, on: {}\n", cx.host)).await?;
+        end(log, verdict).await.map(|()| url)
     };
-    // Who reports nothing has no reader. A log that can't be stored must not keep anybody from being told.
-    let url = if plan.reports() { patient(work, noted).await? } else { Ok(String::new()) };
-    let url = url.unwrap_or_else(|error| {
-        tracing::warn!(error = %Chain(&error), "a stale job has no log");
+    Ok(patient(work, noted).await?.unwrap_or_else(|error| {
+        tracing::warn!(error = %Chain(&error), "a job that is not run has no log");
         String::new()
-    });
-    Reporter { plan, url, host: &cx.host }.end(stale, &work.cancelled).await
+    }))
 }
 
 async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Result<(), Failure> {
-    let reporter = Reporter { plan, url: log.url(), host: &cx.host };
-    if let Err(failure) = reporter.begin().await {
-        end(log, &Verdict::Internal("the forge was not told that the job begins".to_owned())).await.ok();
-        return Err(failure);
-    }
+    let reporter = Reporter { plan, url: log.url(), work, cx };
+    let begun = match reporter.begin().await {
+        Ok(begun) => begun,
+        Err(failure) => {
+            end(log, &Verdict::Internal("the forge was not told that the job begins".to_owned())).await.ok();
+            return Err(failure);
+        }
+    };
     let ended = Run { plan, work, cx, url: &reporter.url }.run(&mut log).await;
     let mut verdict = ended.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
     // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
@@ -103,7 +164,7 @@ async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Resul
     if verdict == Verdict::Abandoned {
         return Err(Failure::Abandoned);
     }
-    reporter.end(&verdict, &work.cancelled).await?;
+    reporter.end(&verdict, begun).await?;
     match verdict {
         Verdict::Internal(reason) => Err(Failure::Retry(reason)),
         _ => Ok(()),

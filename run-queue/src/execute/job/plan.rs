@@ -1,7 +1,7 @@
 //! What a job comes to once the forge has been asked (wire facts, "Resolution of a subject").
 
 use common::broker::ClaimKey;
-use common::forge::{Forge, ForgeError, Pull, PullState};
+use common::forge::{Forge, ForgeError, Pull, PullState, Status};
 use common::id::{BranchName, CommitSha, ImageRef, InvalidId, RepoName, Slug, TaskId};
 use common::task::{Job, Subject, WorkKey};
 
@@ -31,7 +31,7 @@ pub(super) struct Plan<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// The commit is green or red under this context already: whatever asks for it is a duplicate, or late.
-    Judged,
+    Judged(Status),
     /// The pull is closed or has another head.
     Stale(Verdict),
     /// It is to be run.
@@ -128,12 +128,12 @@ async fn image(
     }
 }
 
-fn slug(job: &Job, sha: &CommitSha) -> Result<Slug, InvalidId> {
+pub(super) fn slug(job: &Job, sha: &CommitSha) -> Result<Slug, InvalidId> {
     let context = job.context.as_ref().map_or("-", |it| it.as_str());
     job.slug.clone().map_or_else(|| Slug::new(format!("{}/{context}/{}", job.repo, sha.short(12))), Ok)
 }
 
-fn title(job: &Job, sha: &CommitSha) -> String {
+pub(super) fn title(job: &Job, sha: &CommitSha) -> String {
     let context = job.context.as_ref().map_or("-", |it| it.as_str());
     job.title.clone().unwrap_or_else(|| format!("{context}@{}#{}", job.repo, sha.short(12)))
 }
@@ -141,14 +141,13 @@ fn title(job: &Job, sha: &CommitSha) -> String {
 impl Plan<'_> {
     /// What is claimed: another message that asks for the same finds it taken.
     pub(super) fn claim(&self, message: &TaskId) -> ClaimKey {
-        match &self.job.context {
-            None => ClaimKey::of_message(message),
-            Some(context) => {
-                let forge = self.forge.name().clone();
-                let key = WorkKey::new(forge, &self.job.repo, self.sha.clone(), context.clone());
-                ClaimKey::of_work(&key)
-            }
-        }
+        self.work_key().map_or_else(|| ClaimKey::of_message(message), |it| ClaimKey::of_work(&it))
+    }
+
+    /// What it reports on; none where it reports nothing.
+    pub(super) fn work_key(&self) -> Option<WorkKey> {
+        let context = self.job.context.clone()?;
+        Some(WorkKey::new(self.forge.name().clone(), &self.job.repo, self.sha.clone(), context))
     }
 
     /// Whether anybody is told how it ends.
@@ -158,8 +157,8 @@ impl Plan<'_> {
 
     /// Whether there is anything left to do. A verdict comes first: a commit that was judged in its time is told nothing more.
     pub(super) async fn standing(&self) -> Result<Standing, Failure> {
-        if self.is_judged().await.map_err(Failure::forge)? {
-            return Ok(Standing::Judged);
+        if let Some(verdict) = self.verdict().await.map_err(Failure::forge)? {
+            return Ok(Standing::Judged(verdict));
         }
         let stale = match &self.pull {
             Some(pull) => stale(pull, &self.job.repo, &self.sha),
@@ -168,14 +167,14 @@ impl Plan<'_> {
         Ok(stale.map_or(Standing::Due, Standing::Stale))
     }
 
-    /// Whether the commit has a verdict. Work that brings its own command, such as a refresh of an image, depends on more than
+    /// The commit's verdict, if it has one. Work that brings its own command, such as a refresh of an image, depends on more than
     /// the commit, and is done whenever it is asked for.
-    async fn is_judged(&self) -> Result<bool, ForgeError> {
+    async fn verdict(&self) -> Result<Option<Status>, ForgeError> {
         let Some(context) = self.job.context.as_ref().filter(|_| self.job.command.is_none()) else {
-            return Ok(false);
+            return Ok(None);
         };
         let statuses = self.forge.statuses(&self.job.repo, &self.sha).await?;
-        Ok(statuses.iter().any(|it| it.context == context.as_str() && it.state.is_verdict()))
+        Ok(statuses.into_iter().find(|it| it.context == context.as_str() && it.state.is_verdict()))
     }
 
     /// Asks the forge for what the job leaves open about what runs.

@@ -2,96 +2,183 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use common::Chain;
 use common::forge::{Forge, ForgeError, NewStatus, StatusState};
-use common::task::{Issue, Job};
-use tokio_util::sync::CancellationToken;
+use common::id::Context;
+use common::pauses;
+use common::task::Job;
 
+use super::super::Executor;
+use super::super::outbox::{Mark, MarkedIssue, Report};
 use super::Verdict;
 use super::plan::Plan;
-use crate::handler::Failure;
+use crate::handler::{Failure, Work};
 
 /// Tells the forge how a job stands.
 pub(super) struct Reporter<'a> {
     pub(super) plan: &'a Plan<'a>,
-    /// Where the log is.
+    /// Where the log is; empty where there is none.
     pub(super) url: String,
-    pub(super) host: &'a str,
+    pub(super) work: &'a Work,
+    pub(super) cx: &'a Executor,
 }
 
 impl Reporter<'_> {
-    /// It runs.
-    pub(super) async fn begin(&self) -> Result<(), Failure> {
-        self.post(StatusState::Pending, "In progress").await.map_err(Failure::forge)
-    }
-
-    /// It has ended. Returns when the forge knows, however long that takes: a run must not be for nothing because the forge is
-    /// away when it ends. Only a cancellation ends the wait.
-    pub(super) async fn end(&self, verdict: &Verdict, cancelled: &CancellationToken) -> Result<(), Failure> {
-        let told = cancelled.run_until_cancelled(self.tell(verdict)).await;
-        told.unwrap_or(Err(Failure::Abandoned))
-    }
-
-    async fn tell(&self, verdict: &Verdict) -> Result<(), Failure> {
-        let description = verdict.description();
-        let post = || self.post(verdict.state(), &description);
-        patiently(post).await.map_err(Failure::fail)?;
-        tracing::info!(repo.name = %self.plan.job.repo, log = self.url, state = ?verdict.state(), "the job has ended");
-        if let (Some(issue), StatusState::Failure) = (&self.plan.job.report, verdict.state()) {
-            patiently(|| self.open_issue(issue)).await.map_err(Failure::fail)?;
+    /// It runs. The answer is what was said.
+    pub(super) async fn begin(&self) -> Result<Option<NewStatus>, Failure> {
+        let Plan { job, forge, sha, .. } = self.plan;
+        let status = self.status(StatusState::Pending, "In progress");
+        if let Some(status) = &status {
+            forge.post_status(&job.repo, sha, status).await.map_err(Failure::forge)?;
         }
+        Ok(status)
+    }
+
+    /// It has ended. Returns when the forge knows, or when what it is to know is kept on the disk: a run must not be for nothing
+    /// because the forge is away when it ends.
+    pub(super) async fn end(&self, verdict: &Verdict, begun: Option<NewStatus>) -> Result<(), Failure> {
+        let report = Report {
+            begun,
+            status: self.status(verdict.state(), &verdict.description()),
+            issue: self.issue(verdict.state(), Mark::Task),
+            ..self.nothing()
+        };
+        deliver(report, self.plan.forge, self.work, self.cx).await?;
+        tracing::info!(repo.name = %self.plan.job.repo, log = self.url, state = ?verdict.state(), "the job has ended");
         Ok(())
     }
 
-    async fn post(&self, state: StatusState, text: &str) -> Result<(), ForgeError> {
-        let Plan { job, forge, sha, .. } = self.plan;
-        let Some(context) = &job.context else { return Ok(()) };
-        let mut status = NewStatus::new(context.clone(), state, text).from_host(self.host);
-        // Forges refuse other addresses, such as those of logs that no web server serves.
-        if self.url.starts_with("http") {
-            status = status.with_target_url(self.url.as_str());
-        }
-        forge.post_status(&job.repo, sha, &status).await
+    /// Its verdict is known, but whoever said it may not have got as far as the issue.
+    pub(super) async fn complete(&self) -> Result<(), Failure> {
+        let report = Report { issue: self.issue(StatusState::Failure, Mark::Log), ..self.nothing() };
+        deliver(report, self.plan.forge, self.work, self.cx).await
     }
 
-    async fn open_issue(&self, fields: &Issue) -> Result<(), ForgeError> {
+    fn nothing(&self) -> Report {
         let Plan { job, forge, sha, .. } = self.plan;
+        Report {
+            forge: forge.name().clone(),
+            repo: job.repo.clone(),
+            sha: sha.clone(),
+            task: self.work.headers.id.clone(),
+            context: job.context.clone(),
+            begun: None,
+            status: None,
+            issue: None,
+        }
+    }
+
+    fn status(&self, state: StatusState, text: &str) -> Option<NewStatus> {
+        Some(status(self.plan.job.context.clone()?, state, text, &self.cx.host, &self.url))
+    }
+
+    fn issue(&self, state: StatusState, by: Mark) -> Option<MarkedIssue> {
+        let Plan { job, sha, .. } = self.plan;
+        let mut issue = job.report.clone().filter(|_| state == StatusState::Failure)?;
         let context = job.context.as_ref().map_or("-", |it| it.as_str());
-        let mut issue = fields.clone();
+        // A field that is null is one that nobody has filled in.
+        issue.retain(|_, value| !value.is_null());
         issue.entry("title").or_insert_with(|| format!("{context} failed").into());
         let body = format!("The job {context} failed on commit {sha}.\n\nLog: {}\n", self.url);
         issue.entry("body").or_insert_with(|| body.into());
-        let number = forge.open_issue(&job.repo, &issue).await?;
-        tracing::info!(repo.name = %job.repo, issue = number, "opened an issue");
-        Ok(())
+        Some(MarkedIssue::new(issue, &self.work.headers.id, &self.url, by))
+    }
+}
+
+fn status(context: Context, state: StatusState, text: &str, host: &str, url: &str) -> NewStatus {
+    let status = NewStatus::new(context, state, text).from_host(host);
+    // Forges refuse other addresses, such as those of logs that no web server serves.
+    if url.starts_with("http") { status.with_target_url(url) } else { status }
+}
+
+/// Tells the forge until it knows. What it does not take in time, or before the process ends, is kept, and sent by another part.
+async fn deliver(mut report: Report, forge: &Forge, work: &Work, cx: &Executor) -> Result<(), Failure> {
+    if report.is_empty() {
+        return Ok(());
+    }
+    loop {
+        tokio::select! {
+            told = patiently(&mut report, forge) => return told.map_err(Failure::fail),
+            () = tokio::time::sleep(cx.report_patience) => {}
+            () = leave(work) => {}
+        }
+        let kept = cx.outbox.keep(report.clone()).await;
+        let Err(error) = kept else {
+            tracing::warn!(repo.name = %report.repo, "the forge does not take a report, which is kept and sent when it does");
+            return Ok(());
+        };
+        tracing::error!(error = %Chain(&error), repo.name = %report.repo, "a report can neither be sent nor kept");
+        if work.cancelled.is_cancelled() {
+            return Err(Failure::Abandoned);
+        }
+    }
+}
+
+/// Returns when there is no time left to wait for a forge: at once where the work was cancelled, and soon where the process is
+/// to end, since it ends when its work has ended.
+async fn leave(work: &Work) {
+    let stopping = async {
+        work.stopping.cancelled().await;
+        tokio::time::sleep(super::LEAVING).await;
+    };
+    tokio::select! {
+        () = work.cancelled.cancelled() => {}
+        () = stopping => {}
     }
 }
 
 /// Asks until the forge answers for good; a token that is refused is the operator's to mend meanwhile.
-async fn patiently<F: Future<Output = Result<(), ForgeError>>>(
-    ask: impl FnMut() -> F,
-) -> Result<(), ForgeError> {
-    let pauses = ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(Duration::from_mins(1))
-        .without_max_times()
-        .with_jitter();
-    ask.retry(pauses)
-        .sleep(tokio::time::sleep)
-        .when(|error| error.is_transient() || matches!(error, ForgeError::Unauthorized { .. }))
-        .notify(|error, pause| {
-            tracing::warn!(error = %Chain(error), retry_s = pause.as_secs_f64(), "the forge does not know yet how a job ended");
-        })
-        .await
+async fn patiently(report: &mut Report, forge: &Forge) -> Result<(), ForgeError> {
+    let mut pauses = pauses::growing(FIRST_PAUSE, LAST_PAUSE);
+    loop {
+        let error = match report.tell(forge).await {
+            Err(error) if !error.is_final() => error,
+            told => return told,
+        };
+        let pause = pauses.next().unwrap_or(LAST_PAUSE);
+        let pause = match &error {
+            ForgeError::RateLimited { retry_after: Some(wait), .. } => pause.max(*wait),
+            _ => pause,
+        };
+        tracing::warn!(error = %Chain(&error), retry_s = pause.as_secs_f64(), "the forge does not know yet how a job ended");
+        tokio::time::sleep(pause).await;
+    }
 }
 
-/// Tells the forge, if it can be told, about a job that went wrong before anything of it began.
-pub(super) async fn trouble(job: &Job, forge: Option<&Forge>, host: &str) {
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_mins(1);
+
+/// Tells the forge, if it can be told, about a job that went wrong before anything of it began. `url` is that of a log which says
+/// why. Where somebody else has judged the commit, or is at it, that counts and not this.
+pub(super) async fn trouble(job: &Job, url: &str, work: &Work, cx: &Executor) {
+    let forge = cx.forges.get(job.forge.as_ref());
     let (Some(forge), Some(context), Some(sha)) = (forge, &job.context, &job.sha) else { return };
     let description = Verdict::Internal(String::new()).description();
-    let status = NewStatus::new(context.clone(), StatusState::Error, &description).from_host(host);
-    if let Err(error) = forge.post_status(&job.repo, sha, &status).await {
-        tracing::warn!(error = %Chain(&error), "the forge could not be told of a job's trouble");
+    let mut report = Report {
+        forge: forge.name().clone(),
+        repo: job.repo.clone(),
+        sha: sha.clone(),
+        task: work.headers.id.clone(),
+        context: Some(context.clone()),
+        begun: None,
+        status: Some(status(context.clone(), StatusState::Error, &description, &cx.host, url)),
+        issue: None,
+    };
+    let told = async {
+        // What is done whenever it is asked for has had other verdicts.
+        if job.command.is_some() { report.tell(forge).await } else { report.tell_late(forge).await.map(drop) }
+    };
+    match work.cancelled.run_until_cancelled(told).await {
+        Some(Ok(())) => return,
+        Some(Err(error)) => {
+            tracing::warn!(error = %Chain(&error), "the forge could not be told of a job's trouble");
+            if error.is_final() {
+                return;
+            }
+        }
+        None => {}
+    }
+    if let Err(error) = cx.outbox.keep(report).await {
+        tracing::error!(error = %Chain(&error), repo.name = %job.repo, "a report can neither be sent nor kept");
     }
 }

@@ -38,10 +38,15 @@ pub struct ExecuteSettings {
     pub longest: Minutes,
     /// What keeps two workers from the same work while the broker is away.
     pub times: Times,
+    /// How long a slot waits for a forge to take a final report.
+    pub report_patience: Duration,
 }
 
 /// Existing deployments tell the broker to take a task away that is not acknowledged within 150 minutes.
 const LONGEST: Minutes = Minutes(145);
+
+/// Then the report is kept on the disk, and the slot takes other work.
+const REPORT_PATIENCE: Duration = Duration::from_hours(1);
 
 impl ExecuteArgs {
     /// Reads `[execute]`; the options win.
@@ -59,6 +64,9 @@ impl ExecuteArgs {
             poll: table.seconds("poll-seconds", 0.1, 3600.0).unwrap_or(Duration::from_mins(1)),
             longest: longest.map_or(LONGEST, Minutes),
             times: times(&table),
+            report_patience: table
+                .seconds("report-patience-seconds", 0.1, 86_400.0)
+                .unwrap_or(REPORT_PATIENCE),
         };
         table.done();
         settings
@@ -117,5 +125,6 @@ impl ExecuteSettings {
         summary.line("longest-minutes", self.longest.0);
         summary.line("fence-seconds", self.times.fence.as_secs_f64());
         summary.line("takeover-seconds", self.times.takeover.as_secs_f64());
+        summary.line("report-patience-seconds", self.report_patience.as_secs_f64());
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use common::forge::{Forge, ForgeError, StatusState, Writes};
+use common::id::PullNumber;
 use serde_json::json;
 use tests::forge::{Fault, Reply};
 
@@ -99,6 +100,21 @@ async fn an_issue_is_opened() -> Result<()> {
     );
     let untitled = world.client.open_issue(&world.repo, &serde_json::Map::new()).await.unwrap_err();
     assert!(matches!(untitled, ForgeError::Unprocessable { .. }), "{untitled}");
+    world.forge.finish().await
+}
+
+#[tokio::test]
+async fn an_issue_is_found_by_its_text_open_or_closed() -> Result<()> {
+    let world = World::new().await?;
+    for number in 1..=150 {
+        world.forge.open_issue(&world.repo, "An issue", &format!("text <{number}>"), "alice")?;
+    }
+    let first = PullNumber::new(1).context("a number")?;
+    world.forge.close_issue(&world.repo, first)?;
+    for (text, found) in [("<150>", Some(150)), ("<1>", Some(1)), ("<151>", None)] {
+        let number = world.client.find_issue(&world.repo, text).await?;
+        assert_eq!(number.map(PullNumber::get), found, "{text}");
+    }
     world.forge.finish().await
 }
 
