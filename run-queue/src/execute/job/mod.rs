@@ -9,7 +9,7 @@ mod verdict;
 use std::time::Duration;
 
 use common::Chain;
-use common::forge::StatusState;
+use common::forge::{Status, StatusState};
 use common::id::Slug;
 use common::logs::{Folder, Log, LogError, Own};
 use common::task::Job;
@@ -64,13 +64,15 @@ enum Next {
 async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'a>, Failure> {
     let plan = plan::plan(job, cx).await?;
     // The verdict is asked for with the claim in hand: who had it before has told theirs.
-    match work.claim(&plan.claim(&work.headers.id)).await {
-        // Whoever began it and is gone has ended it, too.
-        Err(Failure::Left) if matches!(plan.standing().await?, Standing::Judged(_)) => {
-            return Ok(Taken { plan, what: Next::Nothing });
-        }
-        claimed => claimed?,
+    let claimed = work.claim(&plan.claim(&work.headers.id)).await;
+    // Whoever began it and is gone may have ended it, too.
+    if matches!(claimed, Err(Failure::Left))
+        && let Standing::Judged(verdict) = plan.standing().await?
+    {
+        let what = judged(&plan, &verdict, cx);
+        return Ok(Taken { plan, what });
     }
+    claimed?;
     let key = plan.work_key();
     if has_kept_verdict(&plan, work, cx).await? {
         tracing::info!(repo.name = %job.repo, "the verdict is kept here for the forge to take; nothing is run");
@@ -81,16 +83,19 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
         cx.outbox.supersede(key).await.map_err(Failure::retry)?;
     }
     let what = match standing {
-        Standing::Judged(verdict) => {
-            tracing::info!(repo.name = %job.repo, "the commit has a verdict for this context; nothing is run");
-            let url = page(&plan.slug, cx);
-            let is_ours = verdict.state == StatusState::Failure && verdict.target_url.as_ref() == Some(&url);
-            if is_ours && job.report.is_some() { Next::Complete(url) } else { Next::Nothing }
-        }
+        Standing::Judged(verdict) => judged(&plan, &verdict, cx),
         Standing::Stale(stale) => Next::Tell(stale),
         Standing::Due => Next::Run(patient(work, cx.logs.open(&plan.slug)).await?.map_err(Failure::retry)?),
     };
     Ok(Taken { plan, what })
+}
+
+/// There is a verdict: nothing is run. What is left is an issue that its run was to open.
+fn judged(plan: &Plan<'_>, verdict: &Status, cx: &Executor) -> Next {
+    tracing::info!(repo.name = %plan.job.repo, "the commit has a verdict for this context; nothing is run");
+    let url = page(&plan.slug, cx);
+    let is_ours = verdict.state == StatusState::Failure && verdict.target_url.as_ref() == Some(&url);
+    if is_ours && plan.job.report.is_some() { Next::Complete(url) } else { Next::Nothing }
 }
 
 /// Whether the job was done here, and the forge will hear of it: nobody has asked for another run since.

@@ -282,7 +282,9 @@ async fn a_worker_that_is_asked_to_end_does_not_wait_for_the_forge() {
 
 #[tokio::test]
 async fn a_finished_job_whose_delivery_is_lost_does_not_run_again() {
-    with_own_broker(patience(3600.0), async |fleet: &mut Fleet| -> Result<()> {
+    let mut setup = patience(3600.0);
+    setup.execute.push_str("fence-seconds = 1\ntakeover-seconds = 4\n");
+    with_own_broker(setup, async |fleet: &mut Fleet| -> Result<()> {
         let job = Gated::begin(fleet, 0, Value::Null).await?;
         fleet.broker.sync().await?;
         Gated::open_without_forge(fleet).await?;
