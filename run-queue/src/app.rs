@@ -54,6 +54,9 @@ impl App {
             Ok(lifecycle) => lifecycle,
             Err(error) => return cannot_begin(&format!("cannot listen to signals: {error}")),
         };
+        if let Err(error) = self.prepare() {
+            return cannot_begin(&error);
+        }
         let (broker, address) = (self.broker.clone(), self.worker.service_listen);
         let option = "--service-listen (worker.service-listen)";
         let listener = match service::bind(address, "operator endpoints", option).await {
@@ -87,6 +90,9 @@ impl App {
 
     /// Takes one message, from the first of its queues that has one, deals with it and ends: events before tasks.
     pub async fn once(self) -> Exit {
+        if let Err(error) = self.prepare() {
+            return cannot_begin(&error);
+        }
         match Box::pin(self.take_one()).await {
             Ok(exit) => exit,
             Err(error) => {
@@ -94,6 +100,10 @@ impl App {
                 Exit::Crashed
             }
         }
+    }
+
+    fn prepare(&self) -> Result<(), String> {
+        self.executor.as_ref().map_or(Ok(()), Executor::prepare).map_err(|it| it.to_string())
     }
 
     async fn take_one(self) -> Result<Exit, BrokerError> {

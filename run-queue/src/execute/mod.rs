@@ -19,10 +19,17 @@ use common::task::{Kind, Minutes, Task};
 
 pub use container::Engine;
 pub use job::{Running, Verdict};
-pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
+pub use secrets::NoPlace;
+pub use settings::{
+    Authors, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, RepoRule, SecretRule,
+    SecretSettings,
+};
 pub use statistics::StatisticsSettings;
+#[cfg(test)]
+use statistics::source;
 
 use crate::handler::{Failure, Handler, Work};
+use crate::scan::LiveScanSettings;
 
 /// Performs tasks.
 #[derive(Debug)]
@@ -31,6 +38,8 @@ pub struct Executor {
     pub container: ContainerSettings,
     /// What jobs may be given.
     pub secrets: SecretSettings,
+    /// Where the allow list is, which rules about secrets ask for; none: nobody is on it.
+    pub scan: Option<LiveScanSettings>,
     /// Where repositories are, and statuses go.
     pub forges: Forges,
     /// What keeps the results of merged pulls.
@@ -70,12 +79,14 @@ impl Executor {
     pub fn read(reader: &Reader, forges: Option<Forges>, settings: &ExecuteSettings) -> Option<Self> {
         let container = ContainerSettings::read(reader);
         let secrets = SecretSettings::read(reader);
+        secrets.check(reader, &container, forges.as_ref());
         let statistics = StatisticsSettings::read(reader);
         let logs = logs(reader);
         let ExecuteSettings { poll, longest, .. } = *settings;
         Some(Self {
             container,
             secrets,
+            scan: None,
             forges: forges?,
             statistics,
             logs: logs?,
@@ -84,6 +95,15 @@ impl Executor {
             host: hostname(),
             running: Running::default(),
         })
+    }
+
+    /// To be called before the first task: checks that inline secrets have a place, and removes those that workers of this host left
+    /// that are gone.
+    pub fn prepare(&self) -> Result<(), NoPlace> {
+        for folder in secrets::abandoned(&self.secrets.places) {
+            tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
+        }
+        if self.secrets.inline.is_empty() { Ok(()) } else { secrets::place(&self.secrets.places).map(drop) }
     }
 
     /// What was understood of it.

@@ -1,5 +1,6 @@
 //! How tasks are performed: `[execute]` here, `[container]` and `[secrets]` in files of their own.
 
+mod allow;
 mod container;
 mod secrets;
 
@@ -9,6 +10,7 @@ use common::config::{Reader, Summary, listed};
 use common::queue::{Queue, QueueNames};
 use common::task::Minutes;
 
+pub use allow::{Authors, RepoRule, SecretRule};
 pub use container::ContainerSettings;
 pub use secrets::{InlineSecret, SecretSettings};
 

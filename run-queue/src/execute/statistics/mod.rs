@@ -10,6 +10,8 @@ use common::id::ForgeName;
 use common::task::Statistics;
 
 pub use settings::StatisticsSettings;
+#[cfg(test)]
+pub(super) use settings::tests::source;
 
 use super::process::{self, Ended};
 use crate::handler::{Failure, Work};
