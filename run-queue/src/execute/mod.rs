@@ -4,6 +4,9 @@ mod attachments;
 mod command;
 mod container;
 mod job;
+mod mailer;
+mod notice;
+mod output;
 mod process;
 mod secrets;
 mod settings;
@@ -19,10 +22,11 @@ use common::task::{Kind, Minutes, Task};
 
 pub use container::Engine;
 pub use job::{Running, Verdict};
+pub use mailer::Mailer;
 pub use secrets::NoPlace;
 pub use settings::{
-    Authors, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, RepoRule, SecretRule,
-    SecretSettings,
+    Authors, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, MailSettings, MailTls, RepoRule,
+    SecretRule, SecretSettings, Server,
 };
 pub use statistics::StatisticsSettings;
 #[cfg(test)]
@@ -44,6 +48,8 @@ pub struct Executor {
     pub forges: Forges,
     /// What keeps the results of merged pulls.
     pub statistics: StatisticsSettings,
+    /// Who is told of commands that fail; none: the log alone.
+    pub mailer: Option<Mailer>,
     /// Where logs go.
     pub logs: Destination,
     /// How often a running job's pull is looked at.
@@ -66,7 +72,9 @@ impl Handler for Executor {
         }
         match &task.kind {
             Kind::Job(job) => job::perform(job, &work, self).await?,
-            Kind::Command(command) => command::perform(command, &work).await?,
+            Kind::Command(command) => {
+                command::perform(command, &work, &self.host, self.mailer.as_ref()).await?;
+            }
             Kind::Statistics(task) => statistics::perform(task, &work, self.statistics()).await?,
         }
         Ok(Vec::new())
@@ -81,6 +89,7 @@ impl Executor {
         let secrets = SecretSettings::read(reader);
         secrets.check(reader, &container, forges.as_ref());
         let statistics = StatisticsSettings::read(reader);
+        let mailer = MailSettings::read(reader).map(|it| Mailer::new(it, &hostname()));
         let logs = logs(reader);
         let ExecuteSettings { poll, longest, .. } = *settings;
         Some(Self {
@@ -89,6 +98,7 @@ impl Executor {
             scan: None,
             forges: forges?,
             statistics,
+            mailer,
             logs: logs?,
             poll,
             longest,
@@ -111,6 +121,7 @@ impl Executor {
         self.container.summarize(summary);
         self.secrets.summarize(summary);
         self.statistics.summarize(summary);
+        MailSettings::summarize(self.mailer.as_ref().map(|it| &it.settings), summary);
         self.forges.summarize(summary);
         summarize_logs(&self.logs, summary);
     }

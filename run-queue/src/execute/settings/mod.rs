@@ -2,6 +2,7 @@
 
 mod allow;
 mod container;
+mod mail;
 mod secrets;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use common::task::Minutes;
 
 pub use allow::{Authors, RepoRule, SecretRule};
 pub use container::ContainerSettings;
+pub use mail::{MailSettings, MailTls, Server};
 pub use secrets::{InlineSecret, SecretSettings};
 
 /// The executor's own options.

@@ -9,6 +9,7 @@ mod local;
 mod programs;
 mod receiver;
 mod scanner;
+mod secrets;
 mod slice;
 mod statistics;
 mod superseded;
