@@ -42,7 +42,7 @@ impl Notice<'_> {
         }
         // Fit for every server: ASCII, short lines, and nothing that a line's beginning could mean.
         let quoted = ContentTransferEncoding::QuotedPrintable;
-        let body = Body::new_with_encoding(self.text(), quoted).unwrap_or_else(|text| Body::new(text));
+        let body = Body::new_with_encoding(self.text(), quoted).unwrap_or_else(Body::new);
         mail.singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body))
     }
 
@@ -104,17 +104,11 @@ mod tests {
     use super::super::output::Tail;
     use super::*;
 
-    fn mail(command: Command, output: &[u8]) -> String {
+    fn mail(command: &Command, output: &[u8]) -> String {
         let (headers, ended) = (Headers::fresh(), Ended::OutOfTime);
         let output = Tail::of(output).last_lines();
-        let notice = Notice {
-            command: &command,
-            ended,
-            output,
-            queue: Queue::Public,
-            headers: &headers,
-            host: "w\r\nX: y",
-        };
+        let notice =
+            Notice { command, ended, output, queue: Queue::Public, headers: &headers, host: "w\r\nX: y" };
         let to = ["a@example.com".parse().unwrap(), "b@example.org".parse().unwrap()];
         let mail = notice.mail(&"bot@example.com".parse().unwrap(), &to).unwrap();
         String::from_utf8(mail.formatted()).unwrap()
@@ -123,7 +117,7 @@ mod tests {
     #[test]
     fn nothing_that_a_command_says_becomes_a_header() {
         let command = Command::Shell("true\r\nBcc: x@example.com\r\n\r\n.\r\nQUIT\n".to_owned());
-        let mail = mail(command, b"Subject: x\n.\r\n..\n\r\nFrom me\n");
+        let mail = mail(&command, b"Subject: x\n.\r\n..\n\r\nFrom me\n");
         let (headers, body) = mail.split_once("\r\n\r\n").unwrap();
         let names: Vec<_> = headers
             .lines()
@@ -152,7 +146,7 @@ mod tests {
         let long = "ü".repeat(3000);
         let mut output = b"\x00\x1b[31mred\xff\r10%\r20%\x07\n".to_vec();
         output.extend(long.as_bytes());
-        let mail = mail(Command::Words(vec!["a b".to_owned(), "c\"\n".to_owned()]), &output);
+        let mail = mail(&Command::Words(vec!["a b".to_owned(), "c\"\n".to_owned()]), &output);
         assert!(mail.is_ascii() && !mail.contains('\0') && !mail.contains('\x1b'), "{mail}");
         assert!(mail.lines().all(|it| it.len() < 200));
         assert!(mail.contains("  [\"a b\",\"c\\\"\\n\"]"), "{mail}");
@@ -161,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_huge_command_is_cut() {
-        let mail = mail(Command::Shell("x".repeat(1_000_000)), b"");
+        let mail = mail(&Command::Shell("x".repeat(1_000_000)), b"");
         assert!(
             mail.len() < 3 * COMMAND && mail.contains("(cut)") && mail.contains("It said nothing."),
             "{mail}"

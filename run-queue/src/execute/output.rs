@@ -140,10 +140,10 @@ mod tests {
     fn the_last_lines_are_whole_and_few() {
         assert_eq!(last(b""), (String::new(), false));
         assert_eq!(last(b"a\r\nb\n\xff"), ("a\nb\n\u{fffd}".to_owned(), false));
-        let many: String = (0..150).map(|it| format!("line {it}\n")).collect();
+        let many = (0..150).map(|it| format!("line {it}")).collect::<Vec<_>>().join("\n");
         let (text, cut) = last(many.as_bytes());
         assert_eq!((text.lines().count(), text.lines().next(), cut), (100, Some("line 50"), true));
-        let wide: String = (0..90).map(|it| format!("{it} {}\n", "x".repeat(1000))).collect();
+        let wide = (0..90).map(|it| format!("{it} {}\n", "x".repeat(1000))).collect::<Vec<_>>().concat();
         let (text, cut) = last(wide.as_bytes());
         assert!(cut && text.len() <= BYTES && text.starts_with("74 x"), "{text}");
         let (text, cut) = last(&vec![b'x'; 5 * BYTES]);

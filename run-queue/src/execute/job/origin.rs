@@ -7,6 +7,7 @@ use common::task::Subject;
 use super::super::Executor;
 use super::super::secrets::{Author, Origin, Rules};
 use super::plan::{Content, Plan};
+use crate::scan::LiveScanSettings;
 
 /// What is under test and, where that is something else, what runs. Asks the forge whose they are only where a rule does.
 pub(super) async fn origins(
@@ -61,6 +62,6 @@ async fn author(
 
 /// The allow list is about the accounts of the default forge.
 fn is_listed(forge: &Forge, author: &str, cx: &Executor) -> bool {
-    let list = cx.scan.as_ref().map(|it| it.now());
+    let list = cx.scan.as_ref().map(LiveScanSettings::now);
     forge.name() == cx.forges.default_forge().name() && list.is_some_and(|it| it.allow_list.allows(author))
 }

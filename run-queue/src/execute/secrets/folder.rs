@@ -13,8 +13,8 @@ use rustix::fs::{Access, OFlags};
 
 const PREFIX: &str = "flotilla-secrets-";
 /// statfs(2): what memory calls itself.
-const TMPFS: u64 = 0x0102_1994;
-const RAMFS: u64 = 0x8584_58f6;
+const TMPFS: u32 = 0x0102_1994;
+const RAMFS: u32 = 0x8584_58f6;
 /// Another process may take a new folder for one that was left, once or twice.
 const TRIES: usize = 5;
 
@@ -107,9 +107,8 @@ pub(in super::super) fn place(places: &[PathBuf]) -> Result<&Path, NoPlace> {
 }
 
 fn is_memory(path: &Path) -> bool {
-    // The type's width differs between machines, and ramfs has its highest bit set.
-    let kind = |it: rustix::fs::StatFs| u64::from(it.f_type.cast_unsigned()) & 0xffff_ffff;
-    rustix::fs::statfs(path).is_ok_and(|it| [TMPFS, RAMFS].contains(&kind(it)))
+    let kind = rustix::fs::statfs(path).ok().and_then(|it| u32::try_from(it.f_type & 0xffff_ffff).ok());
+    kind.is_some_and(|it| [TMPFS, RAMFS].contains(&it))
 }
 
 /// The folders that processes left that are gone. Who drops one removes it; who goes on with its task keeps it.
@@ -179,10 +178,10 @@ pub(super) mod tests {
     fn what_a_process_left_that_is_gone_is_found_once() {
         let memory = memory();
         let places = [memory.path().to_owned()];
-        let mut left = SecretFolder::make(&places, &task("t.1")).unwrap();
-        let path = left.path().to_owned();
-        // As the kernel does for a process that is killed.
-        left._lock = File::open("/dev/null").unwrap();
+        // Without a lock, as when its maker was killed.
+        let path = memory.path().join(format!("{PREFIX}t.1.x7Yz"));
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("secret"), "x").unwrap();
         fs::write(memory.path().join(format!("{PREFIX}t.file")), "no folder").unwrap();
         fs::create_dir(memory.path().join("other")).unwrap();
         std::os::unix::fs::symlink("/", memory.path().join(format!("{PREFIX}t.link"))).unwrap();
@@ -192,6 +191,5 @@ pub(super) mod tests {
         drop(found);
         assert!(!path.exists());
         assert!(memory.path().join("other").exists());
-        std::mem::forget(left);
     }
 }

@@ -60,16 +60,18 @@ impl MailSettings {
         let (to, from) = (recipients(&table), table.parse::<Address>("from"));
         let port = if tls.as_deref() == Some("tls") { TLS_PORT } else { PORT };
         let server = server(&table, port);
-        table_done(table, server.as_ref(), tls, ca).and_then(|(server, tls)| {
-            let Some(first) = to.first() else {
-                reader.problem("mail.to", "is missing: there is a server (mail.server or $TEST_NOTIFICATION_MX), and nobody to write to");
-                return None;
-            };
-            // A server of theirs takes mail from their own domain, if from any.
-            let own = || Address::new("noreply", first.email.domain()).ok();
-            let from = Mailbox::new(Some("Flotilla".to_owned()), from.or_else(own)?);
-            Some(Self { server, tls, to, from, retry_for })
-        })
+        let tls = server.as_ref().and_then(|it| read_tls(&table, &it.host, tls.as_deref(), ca.as_deref()));
+        table.done();
+        let (server, tls) = (server?, tls?);
+        let Some(first) = to.first() else {
+            let text = "is missing: there is a server (mail.server or $TEST_NOTIFICATION_MX), and nobody to write to";
+            reader.problem("mail.to", text);
+            return None;
+        };
+        // A server of theirs takes mail from their own domain, if from any.
+        let own = || Address::new("noreply", first.email.domain()).ok();
+        let from = Mailbox::new(Some("Flotilla".to_owned()), from.or_else(own)?);
+        Some(Self { server, tls, to, from, retry_for })
     }
 
     /// What was understood of `[mail]`.
@@ -85,19 +87,6 @@ impl MailSettings {
         summary.line("from", from);
         summary.line("retry-seconds", retry_for.as_secs_f64());
     }
-}
-
-/// Complains about what nobody knows, and reads what needs the server's name.
-fn table_done(
-    table: Table<'_>,
-    server: Option<&Server>,
-    tls: Option<String>,
-    ca: Option<String>,
-) -> Option<(Server, MailTls)> {
-    let server = server.cloned();
-    let tls = server.as_ref().and_then(|it| read_tls(&table, &it.host, tls.as_deref(), ca.as_deref()));
-    table.done();
-    Some((server?, tls?))
 }
 
 fn server(table: &Table<'_>, port: u16) -> Option<Server> {

@@ -6,6 +6,7 @@ mod inspect;
 mod interop;
 mod jobs;
 mod local;
+mod notices;
 mod programs;
 mod receiver;
 mod scanner;
