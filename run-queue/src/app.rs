@@ -56,6 +56,9 @@ impl App {
             Ok(lifecycle) => lifecycle,
             Err(error) => return cannot_begin(&format!("cannot listen to signals: {error}")),
         };
+        if let Err(error) = self.prepare().await {
+            return cannot_begin(&error);
+        }
         let (broker, address) = (self.broker.clone(), self.worker.service_listen);
         let option = "--service-listen (worker.service-listen)";
         let listener = match service::bind(address, "operator endpoints", option).await {
@@ -65,9 +68,6 @@ impl App {
         let mut registry = Registry::default();
         self.forges.register(&mut registry);
         let outbox = self.outbox();
-        if let Err(error) = prepare(outbox.as_ref()).await {
-            return cannot_begin(&error);
-        }
         outbox.as_ref().inspect(|it| it.register(&mut registry));
         let forges = self.forges.clone();
         let readiness = Readiness::default();
@@ -96,7 +96,7 @@ impl App {
 
     /// Takes one message, from the first of its queues that has one, deals with it and ends: events before tasks.
     pub async fn once(self) -> Exit {
-        if let Err(error) = prepare(self.outbox().as_ref()).await {
+        if let Err(error) = self.prepare().await {
             return cannot_begin(&error);
         }
         match Box::pin(self.take_one()).await {
@@ -105,6 +105,13 @@ impl App {
                 tracing::error!(error = %Chain(&error), "the message was not dealt with");
                 Exit::Crashed
             }
+        }
+    }
+
+    async fn prepare(&self) -> Result<(), String> {
+        match &self.executor {
+            Some(executor) => executor.prepare().await,
+            None => Ok(()),
         }
     }
 
@@ -155,12 +162,6 @@ impl App {
         });
         Roles { scan, sweep: sweeper, watch, execute }
     }
-}
-
-async fn prepare(outbox: Option<&Outbox>) -> Result<(), String> {
-    let Some(outbox) = outbox else { return Ok(()) };
-    let problem = |error| format!("reports cannot be kept (worker.state-dir): {}", Chain(&error));
-    outbox.prepare().await.map_err(problem)
 }
 
 fn cannot_begin(error: &str) -> Exit {

@@ -86,9 +86,15 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
     let scan = cli.scan.read(&reader);
     let forges = Forges::read(&reader);
     let executor = Executor::read(&reader, forges.clone(), &settings, &worker.state_dir);
-    let (Some(broker), Some(forges), Some(executor)) = (broker, forges, executor) else {
+    let (Some(broker), Some(forges), Some(mut executor)) = (broker, forges, executor) else {
         return Err(reader.into_problems());
     };
+    if executes.is_some() && scan.allow_list.is_empty() {
+        for name in executor.secrets.asking_for_authors() {
+            let text = "asks for the allow list, and that names nobody: fill scan.allow-list, or say authors = \"any\"";
+            reader.problem(&format!("secrets.allow.{name}"), text);
+        }
+    }
     let mut summary = Summary::default();
     summarize_broker(&broker, &mut summary);
     worker.summarize(&mut summary);
@@ -99,7 +105,9 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
     let source = ScanSource { args: cli.scan.clone(), file, environment: reader.environment.clone() };
     let every = cli.scan.reload_every(&reader);
     let (live, watch) = SettingsWatch::new(source, scan, every, clock);
-    let scanner = Scanner { settings: live, forge: forges.default_forge().clone(), clock };
+    let scanner = Scanner { settings: live.clone(), forge: forges.default_forge().clone(), clock };
+    let lists = executes.is_some() && executor.secrets.asking_for_authors().next().is_some();
+    executor.scan = Some(live);
     let sweeper = Sweeper { scanner: scanner.clone(), settings: sweep, broker: broker.clone() };
     let app = App {
         broker,
@@ -108,7 +116,7 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
         settings,
         scanner: scans.then_some(scanner),
         sweeper: scans.then_some(sweeper),
-        watch: scans.then_some(watch),
+        watch: (scans || lists).then_some(watch),
         executor: executes.map(|_| executor),
     };
     reader.finish((app, summary))

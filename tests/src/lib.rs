@@ -9,6 +9,7 @@
 //! | [`image`] | an image with a shell and git, made without a registry |
 //! | [`git`] | repositories served over `git://` |
 //! | [`s3`] | a bucket over TLS that checks signatures, with faults |
+//! | [`mail`] | a mail server, with troubles |
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
 //! | [`openapi`] | what GitHub says of its API |
@@ -31,6 +32,7 @@ pub mod group;
 pub mod image;
 pub mod leftovers;
 pub mod local;
+pub mod mail;
 pub mod openapi;
 pub mod ports;
 pub mod proxy;

@@ -30,6 +30,10 @@ pub struct Environment {
     pub github_api: Option<String>,
     /// `$COCKPIT_TESTMAP_INJECT`: `BRANCH/CONTEXT`.
     pub testmap_inject: Option<String>,
+    /// `$TEST_NOTIFICATION_TO`: mail addresses with commas between them.
+    pub notification_to: Option<String>,
+    /// `$TEST_NOTIFICATION_MX`: the server that takes mail for them.
+    pub notification_mx: Option<String>,
     /// `$RUN_STATISTICS_QUEUE` is set to something.
     pub run_statistics_queue: bool,
 }
@@ -58,6 +62,8 @@ impl Environment {
             webhook_token_file: path("COCKPIT_GITHUB_WEBHOOK_TOKEN_FILE"),
             github_api: variable("GITHUB_API"),
             testmap_inject: variable("COCKPIT_TESTMAP_INJECT"),
+            notification_to: variable("TEST_NOTIFICATION_TO"),
+            notification_mx: variable("TEST_NOTIFICATION_MX"),
             run_statistics_queue: variable("RUN_STATISTICS_QUEUE").is_some(),
             config_home,
             home,

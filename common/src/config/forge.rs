@@ -243,8 +243,9 @@ fn writes(table: &Table<'_>, has_token: bool) -> Writes {
     }
 }
 
-/// A PEM text, or the path of one.
-pub(super) fn certificates(table: &Table<'_>, text: String) -> Option<String> {
+/// The certificates that a table's key `ca` names: a PEM text, or the path of one.
+#[must_use]
+pub fn certificates(table: &Table<'_>, text: String) -> Option<String> {
     if text.contains("-----BEGIN") {
         return Some(text);
     }

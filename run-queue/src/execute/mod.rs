@@ -4,7 +4,10 @@ mod attachments;
 mod command;
 mod container;
 mod job;
+mod mailer;
+mod notice;
 mod outbox;
+mod output;
 mod process;
 mod secrets;
 mod settings;
@@ -15,17 +18,25 @@ use std::time::Duration;
 
 use common::broker::{ClaimKey, Outgoing};
 use common::config::{Forges, Reader, Summary, logs, summarize_logs};
-use common::hostname;
 use common::logs::Destination;
 use common::task::{Kind, Minutes, Task};
+use common::{Chain, hostname};
 
 pub use container::Engine;
 pub use job::Verdict;
+pub use mailer::Mailer;
 pub use outbox::{Outbox, OutboxError};
-pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
+pub use secrets::NoPlace;
+pub use settings::{
+    Authors, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, MailSettings, MailTls, RepoRule,
+    SecretRule, SecretSettings, Server,
+};
 pub use statistics::StatisticsSettings;
+#[cfg(test)]
+use statistics::source;
 
 use crate::handler::{Failure, Handler, Work};
+use crate::scan::LiveScanSettings;
 
 /// Performs tasks.
 #[derive(Debug)]
@@ -34,10 +45,14 @@ pub struct Executor {
     pub container: ContainerSettings,
     /// What jobs may be given.
     pub secrets: SecretSettings,
+    /// Where the allow list is, which rules about secrets ask for; none: nobody is on it.
+    pub scan: Option<LiveScanSettings>,
     /// Where repositories are, and statuses go.
     pub forges: Forges,
     /// What keeps the results of merged pulls.
     pub statistics: StatisticsSettings,
+    /// Who is told of commands that fail; none: the log alone.
+    pub mailer: Option<Mailer>,
     /// Where logs go.
     pub logs: Destination,
     /// How often a running job's pull is looked at.
@@ -66,7 +81,9 @@ impl Handler for Executor {
         }
         match &task.kind {
             Kind::Job(job) => job::perform(job, &work, self).await?,
-            Kind::Command(command) => command::perform(command, &work).await?,
+            Kind::Command(command) => {
+                command::perform(command, &work, &self.host, self.mailer.as_ref()).await?;
+            }
             Kind::Statistics(task) => statistics::perform(task, &work, self.statistics()).await?,
         }
         Ok(Vec::new())
@@ -85,14 +102,18 @@ impl Executor {
     ) -> Option<Self> {
         let container = ContainerSettings::read(reader);
         let secrets = SecretSettings::read(reader);
+        secrets.check(reader, &container, forges.as_ref());
         let statistics = StatisticsSettings::read(reader);
+        let mailer = MailSettings::read(reader).map(|it| Mailer::new(it, &hostname()));
         let logs = logs(reader);
         let ExecuteSettings { poll, longest, report_patience, .. } = *settings;
         Some(Self {
             container,
             secrets,
+            scan: None,
             forges: forges?,
             statistics,
+            mailer,
             logs: logs?,
             poll,
             longest,
@@ -102,11 +123,26 @@ impl Executor {
         })
     }
 
+    /// To be called before the first task: checks that reports and inline secrets have a place, and removes the secrets that workers
+    /// of this host left that are gone. An error is for an operator.
+    pub async fn prepare(&self) -> Result<(), String> {
+        let kept = self.outbox.prepare().await;
+        kept.map_err(|it| format!("reports cannot be kept (worker.state-dir): {}", Chain(&it)))?;
+        for folder in secrets::abandoned(&self.secrets.places) {
+            tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
+        }
+        if self.secrets.inline.is_empty() {
+            return Ok(());
+        }
+        secrets::place(&self.secrets.places).map(drop).map_err(|it| it.to_string())
+    }
+
     /// What was understood of it.
     pub fn summarize(&self, summary: &mut Summary) {
         self.container.summarize(summary);
         self.secrets.summarize(summary);
         self.statistics.summarize(summary);
+        MailSettings::summarize(self.mailer.as_ref().map(|it| &it.settings), summary);
         self.forges.summarize(summary);
         summarize_logs(&self.logs, summary);
     }

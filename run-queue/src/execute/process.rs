@@ -1,12 +1,15 @@
 //! Programs on the worker itself, in its folder and environment, their output beside the worker's own.
 
 use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
+use super::output::{Output, Tail};
 use crate::handler::{Failure, Work};
 
 /// How long a program that is to end has between SIGTERM and SIGKILL.
@@ -21,6 +24,27 @@ pub(super) enum Ended {
     OutOfTime,
 }
 
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => write!(f, "exit code {code}"),
+                (None, Some(signal)) => write!(f, "signal {signal}"),
+                (None, None) => write!(f, "{status}"),
+            },
+            Self::OutOfTime => f.write_str("its time being up"),
+        }
+    }
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) ended: Ended,
+    /// The end of what it said.
+    pub(super) output: Tail,
+}
+
 /// A program and its arguments; no shell looks at them.
 pub(super) fn program(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut words = words.into_iter();
@@ -29,25 +53,28 @@ pub(super) fn program(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Com
     command
 }
 
-/// Runs it to its end. When its time is up or the work is cancelled, it ends with all that it started.
+/// Runs it to its end. When its time is up or the work is cancelled, it ends with all that it started. What it says goes where the
+/// worker's own output goes, as it comes.
 pub(super) async fn run(
     mut command: Command,
     limit: Option<Duration>,
     work: &Work,
-) -> Result<Ended, Failure> {
-    command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
-    let mut child = command.spawn().map_err(Failure::retry)?;
-    tokio::select! {
-        status = child.wait() => status.map(Ended::Exited).map_err(Failure::retry),
+) -> Result<Finished, Failure> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.process_group(0).kill_on_drop(true).spawn().map_err(Failure::retry)?;
+    let output = Output::of(&mut child);
+    let ended = tokio::select! {
+        status = child.wait() => status.map(Ended::Exited).map_err(Failure::retry)?,
         () = tokio::time::sleep(limit.unwrap_or(Duration::MAX)) => {
             end(&mut child).await;
-            Ok(Ended::OutOfTime)
+            Ended::OutOfTime
         }
         () = work.cancelled.cancelled() => {
             end(&mut child).await;
-            Err(Failure::Abandoned)
+            return Err(Failure::Abandoned);
         }
-    }
+    };
+    Ok(Finished { ended, output: output.rest().await })
 }
 
 /// Ends the whole group: what a program started would outlive it.
@@ -126,11 +153,35 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         let work = work(Queue::Public, CancellationToken::new());
-        let ended = run(reading(&fifo), Some(Duration::from_millis(50)), &work).await.unwrap();
-        assert_eq!(ended, Ended::OutOfTime);
+        let finished = run(reading(&fifo), Some(Duration::from_millis(50)), &work).await.unwrap();
+        assert_eq!(finished.ended, Ended::OutOfTime);
         if fifo.exists() {
             unread(&fifo).await;
         }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_what_a_program_says_is_kept() {
+        let work = work(Queue::Public, CancellationToken::new());
+        let script = "echo out; echo err >&2; printf 'no newline'; kill -9 $$";
+        let Finished { ended, output } = run(program(["sh", "-c", script]), None, &work).await.unwrap();
+        assert_eq!(ended.to_string(), "signal 9");
+        let text = output.last_lines().text;
+        assert!(text.contains("out\n") && text.contains("err\n") && text.contains("no newline"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_a_program_leaves_running_keeps_nobody_waiting_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let work = work(Queue::Public, CancellationToken::new());
+        let script =
+            format!("mkfifo {0}; (read x < {0}; echo more; touch {0}.done) & exit 3", fifo.display());
+        let Finished { ended, .. } = run(program(["sh", "-c", &script]), None, &work).await.unwrap();
+        assert_eq!(ended.to_string(), "exit code 3");
+        tokio::fs::write(&fifo, "go\n").await.unwrap();
+        let done = fifo.with_extension("done");
+        tokio::time::timeout(Duration::from_secs(10), exists(&done)).await.unwrap();
     }
 
     #[tokio::test]

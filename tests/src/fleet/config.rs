@@ -80,13 +80,20 @@ impl Fleet {
 
     /// The temporary folders that end with the fleet.
     pub fn folders(&self) -> Vec<PathBuf> {
-        let folders = [self.folder.path(), self.git.folder()].into_iter().chain(self.broker.folder());
+        let folders = [self.folder.path(), self.memory.path(), self.git.folder()]
+            .into_iter()
+            .chain(self.broker.folder());
         folders.chain(self.engine.folder()).map(PathBuf::from).collect()
     }
 
     /// The virtual host that the programs use.
     pub fn vhost(&self) -> &str {
         self.vhost.name()
+    }
+
+    /// What is in the folder that the secrets of jobs are in.
+    pub fn secrets_in_memory(&self) -> Result<Vec<PathBuf>> {
+        Ok(fs::read_dir(self.memory.path())?.map(|it| it.map(|it| it.path())).collect::<Result<_, _>>()?)
     }
 
     pub(super) fn write_config(&self) -> Result<()> {
@@ -106,7 +113,7 @@ impl Fleet {
              [scan]\n{}\n[scan.sweep]\n{}\n\n\
              [forge.github]\napi-url = {}\nclone-url = {}\ntoken = [{{file=\"forge-token\"}}]\n\n\
              [container]\nrun-args = {}\ndefault-image = {}\n\n\
-             [logs.local]\ndir = {}\nlink = {}\n\n{}\n",
+             [secrets]\ndir = {}\n\n[logs.local]\ndir = {}\nlink = {}\n\n{}\n",
             text(broker.address()),
             text(self.vhost.name()),
             text(&broker.secrets_dir().display().to_string()),
@@ -121,6 +128,7 @@ impl Fleet {
             text(&self.git.url()),
             list(&self.engine.run_args()),
             text(self.engine.image()),
+            text(&self.memory.path().display().to_string()),
             text(&self.logs_dir().display().to_string()),
             text(self.logs.url()),
             setup.config,

@@ -72,6 +72,8 @@ impl Fleet {
                 std::fs::read_dir(&scratch)?.map(|it| it.map(|it| it.path())).collect::<Result<_, _>>()?;
             ensure!(files.is_empty(), "temporary files: {files:?}");
         }
+        let secrets = self.secrets_in_memory()?;
+        ensure!(secrets.is_empty(), "secrets: {secrets:?}");
         Ok(())
     }
 

@@ -45,6 +45,8 @@ pub struct Fleet {
     pub broker: Broker,
     vhost: VirtualHost,
     folder: TempDir,
+    /// Where the secrets of jobs are.
+    memory: TempDir,
     logs: LogServer,
     setup: Setup,
     webhook: Option<Program>,
@@ -76,6 +78,7 @@ impl Fleet {
         let forge = FakeForge::start(Access::Token(secrets::FORGE_TOKEN.to_owned())).await?;
         serve_contents(&forge, &git);
         let folder = tempfile::Builder::new().prefix("flotilla-fleet-").tempdir()?;
+        let memory = tempfile::Builder::new().prefix("flotilla-fleet-").tempdir_in("/dev/shm")?;
         let logs_dir = setup.logs.clone().unwrap_or_else(|| folder.path().join("logs"));
         let logs = LogServer::start(&logs_dir).await?;
         let own_name = || format!("fleet-{}", uuid::Uuid::now_v7().simple());
@@ -87,6 +90,7 @@ impl Fleet {
             broker,
             vhost,
             folder,
+            memory,
             logs,
             webhook: None,
             workers: Vec::new(),

@@ -75,9 +75,9 @@ impl Program {
         self.group.exited()
     }
 
-    /// Everything that it has said.
+    /// Everything that it has said. Commands say what they like beside it.
     pub fn said(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// The lines of its log that are JSON objects.

@@ -125,6 +125,7 @@ async fn a_configuration_that_is_right_is_told_as_it_was_understood() -> Result<
         "  sweep: at start, every 60 minutes\n",
         "[execute]\n  queues: public\n  slots: 1\n",
         "[secrets]\n  external: -\n  inline: token-of-app\n",
+        "[mail]\n  server: -\n",
         "[forge]\n  default: github\n  github: is posted to\n",
         "[logs]\n  a log's page: file:///",
     ] {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use common::Clock;
 use common::config::{BrokerArgs, Environment, Forges, Reader, Source, logs};
 use common::queue::QueueNames;
-use run_queue::execute::{ContainerSettings, ExecuteArgs, SecretSettings, StatisticsSettings};
+use run_queue::execute::{ContainerSettings, ExecuteArgs, MailSettings, SecretSettings, StatisticsSettings};
 use run_queue::scan::ScanArgs;
 use run_queue::settings::WorkerArgs;
 use webhook::WebhookArgs;
@@ -15,7 +15,7 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CONFIGURATI
 
 /// Something of each kind of which there may be several.
 const SAMPLE: &str = "[forge.NAME]\ndriver = \"github\"\n[container.secrets]\nNAME = []\n\
-                      [secrets.external]\nNAME = \"/nowhere\"\n[secrets.inline]\nNAME = \"x\"\n\
+                      [secrets.external]\nNAME = \"/nowhere\"\n[secrets.inline]\nNAME = \"x\"\n[secrets.allow.NAME]\n\
                       [scan.extra-secrets]\n\"owner/name\" = []\n[scan.sweep.hooks]\n\"owner/name\" = 1\n\
                       [scan.issue-items.NAME]\nrepositories = []\ncontext = \"x\"\ncommand = []\n";
 
@@ -32,6 +32,7 @@ fn read_by_the_code() -> Result<BTreeMap<String, String>> {
     let scan = ScanArgs::default();
     let _ = (scan.read(&reader), scan.reload_every(&reader));
     let _ = (ContainerSettings::read(&reader), SecretSettings::read(&reader));
+    let _ = MailSettings::read(&reader);
     let _ = (StatisticsSettings::read(&reader), Forges::read(&reader), logs(&reader));
     let _ = WebhookArgs::default().read(&reader, folder.path());
     let mut asked = reader.asked();

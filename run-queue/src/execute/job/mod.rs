@@ -1,6 +1,7 @@
 //! `{"job": …}`: a repository's tests in a container, from the first status to the last (wire facts, "Running a job").
 
 mod arguments;
+mod origin;
 mod plan;
 mod report;
 mod run;

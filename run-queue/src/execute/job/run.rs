@@ -10,8 +10,9 @@ use tokio_util::io::InspectReader;
 use super::super::Executor;
 use super::super::attachments;
 use super::super::container::{Container, Ended};
-use super::super::secrets;
+use super::super::secrets::{self, Decision, GivenSecrets, Rules};
 use super::arguments::Arguments;
+use super::origin::origins;
 use super::plan::{Content, Plan};
 use super::{Verdict, chain};
 use crate::handler::Work;
@@ -38,7 +39,7 @@ impl Run<'_> {
         };
         let Content { checkout, image } = &content;
         log.write(format!("Image: {image}\nCommit: {} {}\n\n", checkout.repo, checkout.sha)).await?;
-        let secrets = secrets::give(&self.plan.job.secrets, &self.cx.container, &self.cx.secrets)?;
+        let secrets = self.secrets(&content, log).await?;
         let container = &self.cx.container;
         let words = Arguments {
             job: self.plan.job,
@@ -68,6 +69,20 @@ impl Run<'_> {
             tracing::warn!(error = %Chain(&error), "a container could not be removed");
         }
         ended
+    }
+
+    /// What the rules give of the secrets that the job names; its log says what they don't.
+    async fn secrets(&self, content: &Content, log: &mut Log) -> anyhow::Result<GivenSecrets> {
+        let (cx, named) = (self.cx, &self.plan.job.secrets);
+        let default_forge = cx.forges.default_forge().name();
+        let rules = Rules { container: &cx.container, secrets: &cx.secrets, default_forge };
+        let origins = origins(self.plan, content, &rules, cx).await.map_err(|it| chain(&it))?;
+        let Decision { given, withheld } = rules.decide(named, &origins);
+        for line in withheld {
+            tracing::info!("{line}");
+            log.write(format!("Not given: {line}\n")).await?;
+        }
+        Ok(secrets::give(&self.work.headers.id, &given, &cx.container, &cx.secrets)?)
     }
 
     /// What the job asks for, or what the configuration allows at most.

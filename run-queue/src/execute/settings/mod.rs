@@ -1,6 +1,8 @@
 //! How tasks are performed: `[execute]` here, `[container]` and `[secrets]` in files of their own.
 
+mod allow;
 mod container;
+mod mail;
 mod secrets;
 
 use std::time::Duration;
@@ -11,7 +13,9 @@ use common::task::Minutes;
 
 use crate::claims::Times;
 
+pub use allow::{Authors, RepoRule, SecretRule};
 pub use container::ContainerSettings;
+pub use mail::{MailSettings, MailTls, Server};
 pub use secrets::{InlineSecret, SecretSettings};
 
 /// The executor's own options.

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use common::config::{Reader, Summary, Table, listed};
+use common::config::{Forges, Reader, Summary, Table, count, listed};
 use common::id::SecretName;
 use secrecy::SecretString;
+
+use super::ContainerSettings;
+use super::allow::{Authors, RepoRule, SecretRule, rules};
 
 /// What jobs may be given.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +18,10 @@ pub struct SecretSettings {
     pub external: BTreeMap<SecretName, PathBuf>,
     /// Secrets that become files for a run.
     pub inline: BTreeMap<SecretName, InlineSecret>,
+    /// Whose jobs get what they name; a secret without a rule is for every job that names it.
+    pub allow: BTreeMap<SecretName, SecretRule>,
+    /// Where the files of inline secrets may be, the best first.
+    pub places: Vec<PathBuf>,
 }
 
 /// A secret of the configuration file.
@@ -38,6 +45,9 @@ impl SecretSettings {
         summary.table("secrets");
         summary.line("external", listed(self.external.keys()));
         summary.line("inline", listed(self.inline.keys()));
+        summary.line("dir", listed(self.places.iter().map(|it| it.display())));
+        summary.line("allow", count(self.allow.len(), "rule", "rules"));
+        self.allow.iter().for_each(|(name, rule)| summary.part(name.as_str(), rule));
     }
 
     /// Reads `[secrets]`.
@@ -60,12 +70,46 @@ impl SecretSettings {
                 settings.inline.insert(secret, value);
             }
         }
+        settings.allow = rules(&table.table("allow"));
+        settings.places = places(reader, &table);
         table.done();
         settings
     }
+
+    /// Complains about rules for what is not there: a slip in a name would give a secret to everybody.
+    pub fn check(&self, reader: &Reader, container: &ContainerSettings, forges: Option<&Forges>) {
+        for (name, rule) in &self.allow {
+            let known = container.secrets.contains_key(name)
+                || self.external.contains_key(name)
+                || self.inline.contains_key(name);
+            if !known {
+                let places = "container.secrets, secrets.external and secrets.inline";
+                let text = format!("is a rule for a secret that is not there: it is in none of {places}");
+                reader.problem(&format!("secrets.allow.{name}"), text);
+            }
+            for forge in rule.repos.iter().filter_map(RepoRule::forge) {
+                if forges.is_some_and(|it| it.get(Some(forge)).is_none()) {
+                    let text = format!("`{forge}` is no forge of this configuration");
+                    reader.problem(&format!("secrets.allow.{name}.repos"), text);
+                }
+            }
+        }
+    }
+
+    /// The rules that ask for the allow list.
+    pub fn asking_for_authors(&self) -> impl Iterator<Item = &SecretName> {
+        self.allow.iter().filter(|(_, rule)| rule.authors == Authors::Listed).map(|(name, _)| name)
+    }
 }
 
-fn secret_name(table: &Table<'_>, name: &str) -> Option<SecretName> {
+/// In memory on every Linux, one after the other: a person's own, the system's, everybody's.
+fn places(reader: &Reader, table: &Table<'_>) -> Vec<PathBuf> {
+    let usual =
+        || reader.environment.runtime_dir.clone().into_iter().chain(["/run", "/dev/shm"].map(PathBuf::from));
+    table.path("dir").map_or_else(|| usual().collect(), |it| vec![it])
+}
+
+pub(super) fn secret_name(table: &Table<'_>, name: &str) -> Option<SecretName> {
     SecretName::new(name).inspect_err(|it| table.problem(name, it.to_string())).ok()
 }
 

@@ -10,6 +10,8 @@ use common::id::ForgeName;
 use common::task::Statistics;
 
 pub use settings::StatisticsSettings;
+#[cfg(test)]
+pub(super) use settings::tests::source;
 
 use super::process::{self, Ended};
 use crate::handler::{Failure, Work};
@@ -60,7 +62,7 @@ async fn step(what: &str, words: Vec<OsString>, limit: Option<Duration>, work: &
             "statistics.{what}: `{name}` {problem}; its own words are in the worker's log"
         )))
     };
-    match process::run(process::program(words), limit, work).await {
+    match process::run(process::program(words), limit, work).await.map(|it| it.ended) {
         Ok(Ended::Exited(status)) if status.success() => Ok(()),
         Ok(Ended::Exited(status)) => failure(format!("ended with {status}")),
         Ok(Ended::OutOfTime) => failure("has not ended in time".to_owned()),

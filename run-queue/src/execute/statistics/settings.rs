@@ -111,7 +111,7 @@ pub(super) mod tests {
     use super::*;
 
     /// What a file with this text says.
-    pub(in super::super) fn source(text: &str) -> Source {
+    pub(in super::super::super) fn source(text: &str) -> Source {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("flotilla.toml");
         std::fs::write(&file, text).unwrap();

@@ -56,6 +56,12 @@ impl AllowList {
         self.users.contains(&login) || self.organisations.contains(&login)
     }
 
+    /// Whether it names nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.organisations.is_empty()
+    }
+
     /// How many users it names, or names of which it does not say what they are.
     #[must_use]
     pub fn users(&self) -> usize {
