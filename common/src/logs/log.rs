@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::chunks::Span;
 use super::error::LogError;
 use super::index::{LeftOut, index};
+use super::mask::Masks;
 use super::name::{AttachmentName, Folder, Own};
 use super::sender::Sender;
 use super::spool::Spool;
@@ -56,6 +57,12 @@ impl Log {
     #[must_use]
     pub fn url(&self) -> String {
         self.store.url(&self.folder.own(Own::Page))
+    }
+
+    /// Has these secrets masked in all that is written from now on, and no others. What may be the beginning of one is not seen
+    /// before more is written or the log ends. Attachments are never masked.
+    pub async fn mask(&mut self, masks: Masks) -> Result<(), LogError> {
+        self.tell(Message::Mask(masks)).await
     }
 
     /// Adds to the log. Waits while the disk is slower than the job, but never for the destination.

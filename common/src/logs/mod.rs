@@ -4,7 +4,7 @@
 //! spool file, and from there, a block at a time, into chunks that a reader can follow:
 //!
 //! ```text
-//! Log::write, copy_from ─▶ Writer: decoder ─▶ Spool ─▶ Sender: blocks ─▶ Store: log.<start>-<end>, log.chunks
+//! Log::write, copy_from ─▶ Writer: decoder, masker ─▶ Spool ─▶ Sender: blocks ─▶ Store: log.<start>-<end>, log.chunks
 //! Log::attach ─────────────────────────────────────────────────────────▶ Store: attachments
 //! Log::finish ────────────────────────── whole Spool ──────────────────▶ Store: log, index.html; chunks go away
 //! ```
@@ -20,6 +20,7 @@ mod error;
 mod index;
 mod local;
 mod log;
+mod mask;
 mod name;
 mod pace;
 mod page;
@@ -40,6 +41,7 @@ pub use error::LogError;
 pub use index::{LeftOut, index};
 pub use local::LocalStore;
 pub use log::Log;
+pub use mask::{Masks, TooManySecrets};
 pub use name::{AttachmentName, Folder, InvalidName, ObjectName, Own};
 pub use page::PAGE;
 pub use s3::{

@@ -156,6 +156,28 @@ async fn characters_survive_any_cut_between_reads() {
     assert_eq!(place.read("log"), "a😀é\u{FFFD} \u{FFFD}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn secrets_are_masked_whatever_the_cut() {
+    let place = Place::new();
+    let mut log = place.open().await;
+    log.write("hunter2-hunter2 is no secret yet\nhunter2").await.unwrap();
+    log.mask(Masks::new(["hunter2-hunter2\n"]).unwrap()).await.unwrap();
+    log.write("-hunter2\nhun").await.unwrap();
+    log.copy_from(&b"ter2-hun"[..]).await.unwrap();
+    a_flush().await;
+    assert_eq!(
+        place.visible(),
+        "hunter2-hunter2 is no secret yet\nhunter2-hunter2\n",
+        "what is undecided waits"
+    );
+    log.copy_from(&b"ter2, aHVudGVyMi1odW50ZXIy\nh"[..]).await.unwrap();
+    a_flush().await;
+    let masked = "hunter2-hunter2 is no secret yet\nhunter2-hunter2\n***, ***\n";
+    assert_eq!(place.visible(), masked);
+    log.finish().await.unwrap();
+    assert_eq!(place.read("log"), format!("{masked}h"));
+}
+
 /// What a caller does that stops reading at a time-out.
 #[tokio::test(start_paused = true)]
 async fn a_dropped_copy_loses_nothing() {

@@ -1,12 +1,13 @@
 //! The secrets of one run: only those that the job names, as files that exist for as long as it runs.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use common::id::SecretName;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretSlice};
 use tempfile::TempDir;
 
 use super::{ContainerSettings, InlineSecret, SecretSettings};
@@ -14,6 +15,7 @@ use super::{ContainerSettings, InlineSecret, SecretSettings};
 /// The words that give a run its secrets, and the private folder that is gone with this value.
 pub(super) struct GivenSecrets {
     pub(super) words: Vec<String>,
+    values: Vec<SecretSlice<u8>>,
     _folder: TempDir,
 }
 
@@ -28,6 +30,16 @@ pub(super) enum SecretError {
     Unknown { user: SecretName, name: String },
 }
 
+/// Files of external secrets that are larger are not looked for in the log.
+const MOST_MASKED: u64 = 64 * 1024;
+
+impl GivenSecrets {
+    /// What was given: the texts of the configuration, and the files at the paths of external secrets and directly in them.
+    pub(super) fn values(&self) -> &[SecretSlice<u8>] {
+        &self.values
+    }
+}
+
 /// Prepares what the job names; a name that `container.secrets` does not have gives nothing, as in existing deployments.
 pub(super) fn give(
     named: &[SecretName],
@@ -36,17 +48,17 @@ pub(super) fn give(
 ) -> Result<GivenSecrets, SecretError> {
     let folder =
         tempfile::Builder::new().prefix("flotilla-secrets-").tempdir().map_err(SecretError::Folder)?;
-    let mut words = Vec::new();
+    let (mut words, mut values) = (Vec::new(), Vec::new());
     for name in named {
         let Some(templates) = container.secrets.get(name) else {
             tracing::debug!(secret = %name, "the job names a secret that this worker does not have");
             continue;
         };
         for template in templates {
-            words.push(fill(template, name, secrets, folder.path())?);
+            words.push(fill(template, name, secrets, folder.path(), &mut values)?);
         }
     }
-    Ok(GivenSecrets { words, _folder: folder })
+    Ok(GivenSecrets { words, values, _folder: folder })
 }
 
 /// Replaces each `%{x}` by the path of secret `x`.
@@ -55,13 +67,14 @@ fn fill(
     user: &SecretName,
     secrets: &SecretSettings,
     folder: &Path,
+    values: &mut Vec<SecretSlice<u8>>,
 ) -> Result<String, SecretError> {
     let mut filled = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("%{") {
         let Some((name, after)) = after.split_once('}') else { break };
         filled.push_str(before);
-        filled.push_str(&path(name, user, secrets, folder)?.to_string_lossy());
+        filled.push_str(&path(name, user, secrets, folder, values)?.to_string_lossy());
         rest = after;
     }
     filled.push_str(rest);
@@ -73,18 +86,42 @@ fn path(
     user: &SecretName,
     secrets: &SecretSettings,
     folder: &Path,
+    values: &mut Vec<SecretSlice<u8>>,
 ) -> Result<PathBuf, SecretError> {
     let unknown = || SecretError::Unknown { user: user.clone(), name: name.to_owned() };
     let secret = SecretName::new(name).map_err(|_| unknown())?;
     if let Some(path) = secrets.external.get(&secret) {
+        external_values(path, values);
         return Ok(path.clone());
     }
     let inline = secrets.inline.get(&secret).ok_or_else(unknown)?;
     let path = folder.join(name);
     if !path.exists() {
         write(&path, inline).map_err(SecretError::Folder)?;
+        inline_values(inline, values);
     }
     Ok(path)
+}
+
+fn inline_values(secret: &InlineSecret, values: &mut Vec<SecretSlice<u8>>) {
+    match secret {
+        InlineSecret::Text(text) => values.push(text.expose_secret().as_bytes().to_vec().into()),
+        InlineSecret::Folder(files) => files.values().for_each(|it| inline_values(it, values)),
+    }
+}
+
+/// A secret that cannot be read is the engine's to complain about.
+fn external_values(path: &Path, values: &mut Vec<SecretSlice<u8>>) {
+    let inside = std::fs::read_dir(path).into_iter().flatten().filter_map(|it| Some(it.ok()?.path()));
+    for file in inside.chain([path.to_owned()]).filter(|it| it.is_file()) {
+        let mut value = Vec::new();
+        let read = File::open(&file).and_then(|it| it.take(MOST_MASKED + 1).read_to_end(&mut value));
+        match read {
+            Ok(bytes) if bytes as u64 <= MOST_MASKED => values.push(value.into()),
+            Ok(_) => tracing::warn!(file = %file.display(), "a secret is too large to be masked in logs"),
+            Err(error) => tracing::debug!(%error, file = %file.display(), "a secret is not masked in logs"),
+        }
+    }
 }
 
 fn write(path: &Path, secret: &InlineSecret) -> std::io::Result<()> {
@@ -158,6 +195,19 @@ mod tests {
         let path = keys.words[1].split(':').next().unwrap();
         assert_eq!(std::fs::read_to_string(Path::new(path).join("a")).unwrap(), "A");
         assert_eq!(keys.words[2], "/etc/outside");
+    }
+
+    #[test]
+    fn what_was_given_is_known_to_be_masked() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("b"), "B\n").unwrap();
+        std::fs::write(outside.path().join("large"), vec![b'x'; 100_000]).unwrap();
+        let (container, mut secrets) = settings();
+        secrets.external.insert(SecretName::new("outside").unwrap(), outside.path().to_owned());
+        let names = ["token", "keys"].map(|it| SecretName::new(it).unwrap());
+        let given = give(&names, &container, &secrets).unwrap();
+        let values: Vec<&[u8]> = given.values().iter().map(ExposeSecret::expose_secret).collect();
+        assert_eq!(values, [&b"hunter2"[..], b"A", b"B\n"]);
     }
 
     #[test]
