@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::chunks::Chunks;
 use super::error::LogError;
+use super::found::Found;
 use super::log::Log;
 use super::name::{Folder, Own};
 use super::page::PAGE;
@@ -45,9 +46,30 @@ impl Destination {
         let empty = Bytes::from(Chunks::default().list());
         self.store.put(&folder.own(Own::List), empty).await?;
         self.store.clear(&folder).await?;
+        self.start(folder, spool, Found::default()).await
+    }
+
+    /// Continues a log that a process has left when it died, or begins one where there is nothing to continue: no list of
+    /// chunks (the log has ended, or was never begun), or one that does not fit what is there.
+    ///
+    /// What is written must be the log from its first byte: what the former process has written itself, the masks, then the output of
+    /// the job, all as it was then. What was sent is not sent again; who reads sees nothing of all this. Where the end of
+    /// what was sent is not what is written now, the log is sent from its beginning.
+    pub async fn resume(&self, slug: &Slug) -> Result<Log, LogError> {
+        let folder = Folder::from(slug);
+        match Found::look(&self.store, &folder).await? {
+            Some(found) => {
+                let spool = Spool::create(&self.spool).await?;
+                self.start(folder, spool, found).await
+            }
+            None => self.open(slug).await,
+        }
+    }
+
+    async fn start(&self, folder: Folder, spool: Spool, found: Found) -> Result<Log, LogError> {
         self.store.put(&folder.own(Own::Page), Bytes::from_static(PAGE.as_bytes())).await?;
         let (writer, growth) = Writer::new(spool);
-        let sender = Sender::new(self.store.clone(), folder.clone(), growth, self.flush_after);
+        let sender = Sender::new(self.store.clone(), folder.clone(), growth, self.flush_after, found);
         Ok(Log::start(self.store.clone(), folder, writer, sender))
     }
 }

@@ -11,12 +11,14 @@
 //!
 //! Writer and sender are tasks of their own: who prints waits for the disk and for nothing else, however long the store is
 //! away. `Pace` decides when a block is sent and `Chunks` which chunk is written for it; both do no I/O. [`Store`] is the one
-//! place that knows what a destination is. Whatever step a process dies at, what it has sent so far can be read.
+//! place that knows what a destination is. Whatever step a process dies at, what it has sent so far can be read, and
+//! [`Destination::resume`] goes on there.
 
 mod chunks;
 mod content_type;
 mod destination;
 mod error;
+mod found;
 mod index;
 mod local;
 mod log;

@@ -1,6 +1,7 @@
 //! A log from its opening to its end, in a real folder.
 
 mod memory;
+mod resume;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -61,12 +62,19 @@ impl Place {
 
     /// What a reader can see of a running log: the chunks of the list, put together.
     fn visible(&self) -> String {
-        let sizes: Vec<u64> = serde_json::from_str(&self.read("log.chunks")).unwrap();
+        Self::visible_in(&self.path(""))
+    }
+
+    fn visible_in(dir: &Path) -> String {
+        let list = fs::read_to_string(dir.join("log.chunks")).unwrap();
+        let sizes: Vec<u64> = serde_json::from_str(&list).unwrap();
+        // One that is gone meanwhile is in a newer list.
+        let read = |name: String| fs::read_to_string(dir.join(name)).unwrap_or_default();
         let ends = sizes.iter().scan(0, |end, size| {
             *end += size;
             Some((*end - size, *end))
         });
-        ends.map(|(start, end)| self.read(&format!("log.{start}-{end}"))).collect()
+        ends.map(|(start, end)| read(format!("log.{start}-{end}"))).collect()
     }
 }
 

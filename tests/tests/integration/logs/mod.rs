@@ -6,6 +6,7 @@ mod cost;
 mod fleet;
 mod large;
 mod outage;
+mod resume;
 mod stand_in;
 
 use std::time::Duration;
