@@ -21,6 +21,24 @@ use crate::id::Slug;
 /// The old system waits 30 s, too long for a person who waits.
 pub const DEFAULT_FLUSH_AFTER: Duration = Duration::from_millis(1500);
 
+/// The settings of `logs.attachments`: what is kept of what a job leaves; what is over is listed as left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachmentLimits {
+    /// How many files.
+    pub files: usize,
+    /// How many bytes, all together.
+    pub bytes: u64,
+    /// How many bytes each.
+    pub largest: u64,
+}
+
+impl Default for AttachmentLimits {
+    /// Jobs leave a few hundred files of a few hundred megabytes. A disk has to hold those of all running jobs.
+    fn default() -> Self {
+        Self { files: 2000, bytes: 2_000_000_000, largest: 1_000_000_000 }
+    }
+}
+
 /// The settings of `logs`.
 #[derive(Clone, Debug)]
 pub struct Destination {
@@ -32,6 +50,8 @@ pub struct Destination {
     /// A block is sent this long after the one before, or at once (nearly) if that is longer ago already; a full one
     /// (1,000,000 bytes) after a second at the latest.
     pub flush_after: Duration,
+    /// What is kept of what jobs leave; held by who collects it.
+    pub attachments: AttachmentLimits,
 }
 
 impl Destination {

@@ -1,8 +1,10 @@
 //! One log, while its job runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,7 +15,7 @@ use super::index::{LeftOut, index};
 use super::mask::Masks;
 use super::name::{AttachmentName, Folder, Own};
 use super::sender::Sender;
-use super::spool::Spool;
+use super::spool::{Section, Spool};
 use super::store::Store;
 use super::writer::{Message, QUEUED, Writer};
 use crate::Chain;
@@ -21,6 +23,9 @@ use crate::Chain;
 /// What is handed to the writer at a time. With [`QUEUED`] of them, as many in its hands, and a piece under way, a log
 /// takes less than 3 MB of memory.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// How many attachments are sent at a time: most are small, and a request takes its time whatever its size.
+const AT_ONCE: usize = 8;
 
 /// The log of a job that runs. Dropped without [`Log::finish`], it stays as it is: all that was written can
 /// be read, and the page goes on waiting for more, until a next attempt opens the same slug.
@@ -96,6 +101,25 @@ impl Log {
         let bytes = self.store.put_stream(&self.folder.attachment(name), content).await?;
         self.attachments.insert(name.clone(), bytes);
         Ok(bytes)
+    }
+
+    /// Puts files beside the log as [`Log::attach`] does, some at a time. The first that fails ends it; those before it are there.
+    pub async fn attach_files(
+        &mut self,
+        files: impl IntoIterator<Item = (AttachmentName, PathBuf)>,
+    ) -> Result<(), LogError> {
+        let (store, folder) = (&self.store, &self.folder);
+        let puts = files.into_iter().map(async |(name, path)| {
+            let content = Section::of_file(&path).await?;
+            let bytes = content.bytes();
+            store.put_section(&folder.attachment(&name), content).await?;
+            Ok::<_, LogError>((name, bytes))
+        });
+        let mut puts = std::pin::pin!(stream::iter(puts).buffer_unordered(AT_ONCE));
+        while let Some((name, bytes)) = puts.try_next().await? {
+            self.attachments.insert(name, bytes);
+        }
+        Ok(())
     }
 
     /// Has the index say which files of the job are not beside the log, and why.

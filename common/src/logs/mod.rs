@@ -38,7 +38,7 @@ mod tests;
 
 pub use chunks::Span;
 pub use content_type::content_type;
-pub use destination::{DEFAULT_FLUSH_AFTER, Destination};
+pub use destination::{AttachmentLimits, DEFAULT_FLUSH_AFTER, Destination};
 pub use error::LogError;
 pub use index::{LeftOut, index};
 pub use local::LocalStore;

@@ -35,6 +35,7 @@ impl Place {
             store: Store::Local(LocalStore::new(logs, Some(link)).unwrap()),
             spool: spool.to_owned(),
             flush_after: DEFAULT_FLUSH_AFTER,
+            attachments: AttachmentLimits::default(),
         }
     }
 

@@ -106,7 +106,7 @@ impl Run<'_> {
             }),
         };
         if exists {
-            attachments::collect(container, &self.cx.logs.spool, log).await?;
+            attachments::collect(container, &self.cx.logs, log).await?;
         }
         Ok(())
     }
