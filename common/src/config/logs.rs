@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use super::s3::s3;
 use super::{Environment, Reader, Summary, Table};
 use crate::id::Slug;
-use crate::logs::{DEFAULT_FLUSH_AFTER, Destination, Folder, LocalStore, Own, Store};
+use crate::logs::{AttachmentLimits, DEFAULT_FLUSH_AFTER, Destination, Folder, LocalStore, Own, Store};
 
 /// A disk; `/tmp` is memory on many machines.
 const TEMPORARY: &str = "/var/tmp";
+
+/// As people count.
+const MEGABYTE: u64 = 1_000_000;
 
 /// Reads `[logs]`. Without it, logs go to the user's folder for what programs keep. Of the tables of the drivers, the one of the
 /// other driver has no meaning, and is not looked at.
@@ -17,6 +20,7 @@ pub fn logs(reader: &Reader) -> Option<Destination> {
     let driver = table.text("driver").unwrap_or_else(|| "local".to_owned());
     let flush_after = table.seconds("flush-seconds", 0.05, 600.0).unwrap_or(DEFAULT_FLUSH_AFTER);
     let spool = table.path("spool-dir").unwrap_or_else(|| default_spool(&reader.environment));
+    let attachments = attachments(table.table("attachments"));
     let (of_local, of_s3) = (table.table("local"), table.table("s3"));
     let store = match driver.as_str() {
         "local" => local(of_local),
@@ -27,7 +31,20 @@ pub fn logs(reader: &Reader) -> Option<Destination> {
         }
     };
     table.done();
-    Some(Destination { store: store?, spool, flush_after })
+    Some(Destination { store: store?, spool, flush_after, attachments })
+}
+
+fn attachments(table: Table<'_>) -> AttachmentLimits {
+    let default = AttachmentLimits::default();
+    let files = table.number("most-files", 0, 100_000).and_then(|it| usize::try_from(it).ok());
+    let bytes = |key| table.number(key, 0, 1_000_000).map(|it| it * MEGABYTE);
+    let limits = AttachmentLimits {
+        files: files.unwrap_or(default.files),
+        bytes: bytes("most-megabytes").unwrap_or(default.bytes),
+        largest: bytes("largest-megabytes").unwrap_or(default.largest),
+    };
+    table.done();
+    limits
 }
 
 fn local(table: Table<'_>) -> Option<Store> {
@@ -49,6 +66,10 @@ pub fn summarize_logs(logs: &Destination, summary: &mut Summary) {
     }
     summary.line("flush-seconds", logs.flush_after.as_secs_f64());
     summary.line("spool-dir", logs.spool.display());
+    let AttachmentLimits { files, bytes, largest } = logs.attachments;
+    summary.line("attachments.most-files", files);
+    summary.line("attachments.most-megabytes", bytes / MEGABYTE);
+    summary.line("attachments.largest-megabytes", largest / MEGABYTE);
 }
 
 fn default_spool(environment: &Environment) -> PathBuf {

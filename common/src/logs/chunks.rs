@@ -42,6 +42,9 @@ impl fmt::Display for Span {
 /// (The older programs have no such bound, and no such logs: they keep them in memory.)
 pub(super) const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Of the chunks of a list of somebody else, the oldest count as equally old.
+const MOST_DOUBLED: usize = 40;
+
 /// The chunks of a log so far, in the manner of the game 2048: whenever the last two hold the same number of
 /// blocks they become one. So n blocks are in at most log2(n) + 1 chunks, and a byte is written at most as
 /// often.
@@ -73,6 +76,19 @@ pub(super) struct Push {
 }
 
 impl Chunks {
+    /// Those of a list that somebody else has written, by their sizes in bytes. How many blocks they hold is not known: the last
+    /// counts as two, so that not all is written again at once, each other one as twice the next. None if it is no such list.
+    pub(super) fn found(sizes: &[u64]) -> Option<Self> {
+        let mut chunks = Self::default();
+        for (&bytes, after) in sizes.iter().zip((0..sizes.len()).rev()) {
+            let start = chunks.bytes();
+            let span = Span { start, end: start.checked_add(bytes)? };
+            let blocks = 2 << after.min(MOST_DOUBLED);
+            (!span.is_empty()).then(|| chunks.0.push(Chunk { span, blocks }))?;
+        }
+        Some(chunks)
+    }
+
     /// Adds a block of `bytes` (more than none, at most [`MOST_BYTES`]) at the end.
     pub(super) fn push(&mut self, bytes: u64) -> Push {
         let start = self.bytes();
@@ -151,6 +167,23 @@ mod tests {
             assert!(spans.len() as u64 <= most, "{n} blocks are in {} chunks", spans.len());
             assert!(spans.iter().all(|it| it.len() <= MOST_BYTES));
             assert_eq!(serde_json::from_str::<Vec<u64>>(&push.list).unwrap().iter().sum::<u64>(), sum);
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_found_goes_on() {
+        let mut chunks = Chunks::found(&[40, 20]).unwrap();
+        assert_eq!((chunks.bytes(), chunks.list().as_str()), (60, "[40, 20]"));
+        assert_eq!(chunks.push(10).list, "[40, 20, 10]");
+        assert_eq!(chunks.push(10).list, "[80]");
+        assert_eq!(Chunks::found(&[]).unwrap().list(), "[]");
+        assert!(Chunks::found(&[5, 0]).is_none() && Chunks::found(&[u64::MAX, 1]).is_none());
+
+        let many = vec![MOST_BYTES; 200];
+        let mut huge = Chunks::found(&many).unwrap();
+        for n in 1..100_u32 {
+            huge.push(1000);
+            assert!(huge.spans().count() <= 200 + 1 + n.ilog2() as usize);
         }
     }
 

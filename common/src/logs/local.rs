@@ -1,9 +1,10 @@
 //! Logs in a directory of this machine, usually one that a web server serves.
 
 mod clear;
+mod read;
 mod staged;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,6 +15,7 @@ use reqwest::Url;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use self::staged::Staged;
+use super::chunks::Span;
 use super::error::{LogError, blocking};
 use super::name::{Folder, ObjectName, percent_encoded};
 use super::spool::Section;
@@ -88,6 +90,16 @@ impl LocalStore {
         let bytes = copy(content, name, tokio::fs::File::from_std(file), staged.path()).await?;
         blocking(move || staged.commit()).await?;
         Ok(bytes)
+    }
+
+    pub(super) async fn get(&self, name: &ObjectName, span: Span) -> Result<Option<Bytes>, LogError> {
+        let path = self.path(name);
+        blocking(move || read::part(&path, span)).await
+    }
+
+    pub(super) async fn chunks(&self, folder: &Folder) -> Result<BTreeMap<Span, u64>, LogError> {
+        let (root, folder) = (Arc::clone(&self.root), folder.clone());
+        blocking(move || read::chunks(&root, Path::new(folder.as_str()))).await
     }
 
     pub(super) async fn delete(&self, name: &ObjectName) -> Result<(), LogError> {

@@ -1,8 +1,10 @@
 //! One log, while its job runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -10,9 +12,10 @@ use tokio::task::JoinHandle;
 use super::chunks::Span;
 use super::error::LogError;
 use super::index::{LeftOut, index};
+use super::mask::Masks;
 use super::name::{AttachmentName, Folder, Own};
 use super::sender::Sender;
-use super::spool::Spool;
+use super::spool::{Section, Spool};
 use super::store::Store;
 use super::writer::{Message, QUEUED, Writer};
 use crate::Chain;
@@ -20,6 +23,9 @@ use crate::Chain;
 /// What is handed to the writer at a time. With [`QUEUED`] of them, as many in its hands, and a piece under way, a log
 /// takes less than 3 MB of memory.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// How many attachments are sent at a time: most are small, and a request takes its time whatever its size.
+const AT_ONCE: usize = 8;
 
 /// The log of a job that runs. Dropped without [`Log::finish`], it stays as it is: all that was written can
 /// be read, and the page goes on waiting for more, until a next attempt opens the same slug.
@@ -58,6 +64,12 @@ impl Log {
         self.store.url(&self.folder.own(Own::Page))
     }
 
+    /// Has these secrets masked in all that is written from now on, and no others. What may be the beginning of one is not seen
+    /// before more is written or the log ends. Attachments are never masked.
+    pub async fn mask(&mut self, masks: Masks) -> Result<(), LogError> {
+        self.tell(Message::Mask(masks)).await
+    }
+
     /// Adds to the log. Waits while the disk is slower than the job, but never for the destination.
     pub async fn write(&mut self, text: impl AsRef<[u8]>) -> Result<(), LogError> {
         for piece in text.as_ref().chunks(PIECE_BYTES) {
@@ -89,6 +101,25 @@ impl Log {
         let bytes = self.store.put_stream(&self.folder.attachment(name), content).await?;
         self.attachments.insert(name.clone(), bytes);
         Ok(bytes)
+    }
+
+    /// Puts files beside the log as [`Log::attach`] does, some at a time. The first that fails ends it; those before it are there.
+    pub async fn attach_files(
+        &mut self,
+        files: impl IntoIterator<Item = (AttachmentName, PathBuf)>,
+    ) -> Result<(), LogError> {
+        let (store, folder) = (&self.store, &self.folder);
+        let puts = files.into_iter().map(async |(name, path)| {
+            let content = Section::of_file(&path).await?;
+            let bytes = content.bytes();
+            store.put_section(&folder.attachment(&name), content).await?;
+            Ok::<_, LogError>((name, bytes))
+        });
+        let mut puts = std::pin::pin!(stream::iter(puts).buffer_unordered(AT_ONCE));
+        while let Some((name, bytes)) = puts.try_next().await? {
+            self.attachments.insert(name, bytes);
+        }
+        Ok(())
     }
 
     /// Has the index say which files of the job are not beside the log, and why.

@@ -133,6 +133,12 @@ pub struct InvalidName {
 }
 
 impl InvalidName {
+    /// In words, for a list of what is left out.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+
     fn new(found: &[u8], reason: &'static str) -> Self {
         Self { found: String::from_utf8_lossy(found).chars().take(100).collect(), reason }
     }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::chunks::{Chunks, MOST_BYTES, Span};
 use super::error::LogError;
+use super::found::{Found, Sample};
 use super::name::{Folder, Own};
 use super::pace::Pace;
 use super::spool::Section;
@@ -31,6 +32,8 @@ pub(super) struct Sender {
     chunks: Chunks,
     /// The chunks that are, or may be, in the store.
     stored: BTreeSet<Span>,
+    /// What is compared before anything is sent after what was found.
+    sample: Option<Sample>,
 }
 
 /// Whether something was done, or given up at the end of the log.
@@ -52,9 +55,10 @@ impl Sender {
         folder: Folder,
         growth: watch::Receiver<Growth>,
         flush_after: Duration,
+        found: Found,
     ) -> Self {
-        let (pace, chunks, stored) = (Pace::new(flush_after), Chunks::default(), BTreeSet::new());
-        Self { store, folder, growth, pace, chunks, stored }
+        let Found { chunks, stored, sample } = found;
+        Self { store, folder, growth, pace: Pace::new(flush_after), chunks, stored, sample }
     }
 
     /// Runs until the end is told, and returns the chunks to delete. If the writer ends without that, what waits is sent,
@@ -62,6 +66,7 @@ impl Sender {
     pub(super) async fn run(mut self) -> BTreeSet<Span> {
         while let Next::Send(whole) = self.next().await {
             self.pace.begin(Instant::now());
+            self.compare(&whole).await;
             if self.send_block(whole).await == Step::GivenUp {
                 break;
             }
@@ -89,6 +94,17 @@ impl Sender {
                     return if is_more && !last.ended { Next::Send(last.whole) } else { Next::Stop };
                 },
             }
+        }
+    }
+
+    /// A log that is not the one that was begun is sent from its beginning. Chunks of the old one go at the end.
+    async fn compare(&mut self, whole: &Section) {
+        if let Some(sample) = self.sample.take()
+            && !sample.is_in(whole).await
+        {
+            let url = self.store.url(&self.folder.own(Own::Page));
+            tracing::warn!(log = url, "a log is not what was sent of it before; it begins anew");
+            self.chunks = Chunks::default();
         }
     }
 

@@ -68,6 +68,17 @@ pub(super) struct Section {
 }
 
 impl Section {
+    /// All of a file, which nobody changes.
+    pub(super) async fn of_file(path: &Path) -> Result<Self, LogError> {
+        let path = path.to_owned();
+        blocking(move || {
+            let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+            let (end, file) = opened.map_err(LogError::file("read", &path))?;
+            Ok(Self { file: Arc::new(file), span: Span { start: 0, end } })
+        })
+        .await
+    }
+
     /// How many bytes it has.
     pub(super) const fn bytes(&self) -> u64 {
         self.span.len()

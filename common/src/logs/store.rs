@@ -1,10 +1,12 @@
 //! Where the objects of logs are kept.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
+use super::chunks::Span;
 use super::error::LogError;
 use super::local::LocalStore;
 use super::name::{Folder, ObjectName};
@@ -65,6 +67,23 @@ impl Store {
         match self {
             Self::Local(local) => local.put_stream(name, content).await,
             Self::S3(bucket) => bucket.put_stream(name, content).await,
+        }
+    }
+
+    /// The bytes of an object that are in the span, fewer where it ends before; none where there is no such object, or where we may
+    /// not read it. The span is small.
+    pub(super) async fn get(&self, name: &ObjectName, span: Span) -> Result<Option<Bytes>, LogError> {
+        match self {
+            Self::Local(local) => local.get(name, span).await,
+            Self::S3(bucket) => bucket.get(name, span).await,
+        }
+    }
+
+    /// The chunks in a log's folder and their sizes in bytes; none where we may not list them.
+    pub(super) async fn chunks(&self, folder: &Folder) -> Result<Option<BTreeMap<Span, u64>>, LogError> {
+        match self {
+            Self::Local(local) => local.chunks(folder).await.map(Some),
+            Self::S3(bucket) => bucket.chunks(folder).await,
         }
     }
 

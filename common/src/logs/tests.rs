@@ -1,6 +1,7 @@
 //! A log from its opening to its end, in a real folder.
 
 mod memory;
+mod resume;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -34,6 +35,7 @@ impl Place {
             store: Store::Local(LocalStore::new(logs, Some(link)).unwrap()),
             spool: spool.to_owned(),
             flush_after: DEFAULT_FLUSH_AFTER,
+            attachments: AttachmentLimits::default(),
         }
     }
 
@@ -61,12 +63,19 @@ impl Place {
 
     /// What a reader can see of a running log: the chunks of the list, put together.
     fn visible(&self) -> String {
-        let sizes: Vec<u64> = serde_json::from_str(&self.read("log.chunks")).unwrap();
+        Self::visible_in(&self.path(""))
+    }
+
+    fn visible_in(dir: &Path) -> String {
+        let list = fs::read_to_string(dir.join("log.chunks")).unwrap();
+        let sizes: Vec<u64> = serde_json::from_str(&list).unwrap();
+        // One that is gone meanwhile is in a newer list.
+        let read = |name: String| fs::read_to_string(dir.join(name)).unwrap_or_default();
         let ends = sizes.iter().scan(0, |end, size| {
             *end += size;
             Some((*end - size, *end))
         });
-        ends.map(|(start, end)| self.read(&format!("log.{start}-{end}"))).collect()
+        ends.map(|(start, end)| read(format!("log.{start}-{end}"))).collect()
     }
 }
 
@@ -154,6 +163,28 @@ async fn characters_survive_any_cut_between_reads() {
     log.write(b"\xff \xe2\x82").await.unwrap();
     log.finish().await.unwrap();
     assert_eq!(place.read("log"), "a😀é\u{FFFD} \u{FFFD}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_masked_whatever_the_cut() {
+    let place = Place::new();
+    let mut log = place.open().await;
+    log.write("hunter2-hunter2 is no secret yet\nhunter2").await.unwrap();
+    log.mask(Masks::new(["hunter2-hunter2\n"]).unwrap()).await.unwrap();
+    log.write("-hunter2\nhun").await.unwrap();
+    log.copy_from(&b"ter2-hun"[..]).await.unwrap();
+    a_flush().await;
+    assert_eq!(
+        place.visible(),
+        "hunter2-hunter2 is no secret yet\nhunter2-hunter2\n",
+        "what is undecided waits"
+    );
+    log.copy_from(&b"ter2, aHVudGVyMi1odW50ZXIy\nh"[..]).await.unwrap();
+    a_flush().await;
+    let masked = "hunter2-hunter2 is no secret yet\nhunter2-hunter2\n***, ***\n";
+    assert_eq!(place.visible(), masked);
+    log.finish().await.unwrap();
+    assert_eq!(place.read("log"), format!("{masked}h"));
 }
 
 /// What a caller does that stops reading at a time-out.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use super::error::LogError;
+use super::mask::{Masker, Masks};
 use super::spool::{Section, Spool};
 use super::utf8::Utf8Decoder;
 
@@ -12,6 +13,8 @@ use super::utf8::Utf8Decoder;
 pub(super) enum Message {
     /// More of the log; a few ten kilobytes, as memory is bounded by the number of messages.
     Text(Bytes),
+    /// What to mask in all that comes.
+    Mask(Masks),
     /// That was all.
     End,
 }
@@ -28,12 +31,13 @@ pub(super) struct Growth {
     pub(super) ended: bool,
 }
 
-/// Decodes and appends to the spool. It is a task of its own, so that a caller that is dropped cannot interrupt it
+/// Decodes, masks and appends to the spool. It is a task of its own, so that a caller that is dropped cannot interrupt it
 /// between two steps; it waits for nothing but the disk.
 #[derive(Debug)]
 pub(super) struct Writer {
     spool: Spool,
     decoder: Utf8Decoder,
+    masker: Masker,
     growth: watch::Sender<Growth>,
 }
 
@@ -41,7 +45,7 @@ impl Writer {
     /// With what follows it. The follower's channel closes when the writer ends.
     pub(super) fn new(spool: Spool) -> (Self, watch::Receiver<Growth>) {
         let (growth, follower) = watch::channel(Growth { whole: spool.whole(), ended: false });
-        (Self { spool, decoder: Utf8Decoder::default(), growth }, follower)
+        (Self { spool, decoder: Utf8Decoder::default(), masker: Masker::default(), growth }, follower)
     }
 
     /// Runs until the end is told, or until nobody is left who could.
@@ -49,20 +53,33 @@ impl Writer {
         let mut messages = Vec::with_capacity(QUEUED);
         let mut ended = false;
         while !ended && inbox.recv_many(&mut messages, QUEUED).await > 0 {
-            let mut text = Vec::new();
+            let (mut text, mut decoded) = (Vec::new(), Vec::new());
             for message in messages.drain(..) {
                 match message {
-                    Message::Text(bytes) => self.decoder.push(&bytes, &mut text),
+                    Message::Text(bytes) => {
+                        self.decoder.push(&bytes, &mut decoded);
+                        self.masker.push(&decoded, &mut text);
+                        decoded.clear();
+                    }
+                    Message::Mask(masks) => self.masker.change(masks, &mut text),
                     Message::End => ended = true,
                 }
             }
             self.append(text).await?;
         }
-        let mut rest = Vec::new();
-        self.decoder.finish(&mut rest);
+        let rest = self.rest();
         self.append(rest).await?;
         self.growth.send_modify(|it| it.ended = ended);
         Ok(self.spool)
+    }
+
+    /// What was held back.
+    fn rest(&mut self) -> Vec<u8> {
+        let (mut text, mut decoded) = (Vec::new(), Vec::new());
+        self.decoder.finish(&mut decoded);
+        self.masker.push(&decoded, &mut text);
+        self.masker.finish(&mut text);
+        text
     }
 
     async fn append(&mut self, text: Vec<u8>) -> Result<(), LogError> {

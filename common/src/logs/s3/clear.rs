@@ -1,9 +1,10 @@
 //! Removes what a former attempt left in a log's folder, by the rules of the local store.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::StatusCode;
+use rusty_s3::actions::list_objects_v2::ListObjectsContent;
 use rusty_s3::actions::{DeleteObject, ListObjectsV2};
 
 use super::super::name::{Folder, Own};
@@ -18,23 +19,23 @@ const DOING: &str = "list";
 
 /// What is directly in a folder.
 #[derive(Debug, Default)]
-struct Listing {
-    /// Names of objects, without the folder's.
-    objects: BTreeSet<String>,
+pub(super) struct Listing {
+    /// Names of objects, without the folder's, and their sizes in bytes.
+    pub(super) objects: BTreeMap<String, u64>,
     /// Names of folders, without this one's, with the slash at the end.
     folders: Vec<String>,
 }
 
 impl Listing {
     fn holds_a_log(&self) -> bool {
-        self.objects.contains(&Own::Page.to_string())
+        self.objects.contains_key(&Own::Page.to_string())
     }
 
     /// The page and the list of chunks stay: they are replaced. Other files are attachments only where a page shows
     /// that a log was kept here.
     fn leftovers(&self) -> impl Iterator<Item = &String> {
         let held_a_log = self.holds_a_log();
-        self.objects.iter().filter(move |name| match Own::parse(name) {
+        self.objects.keys().filter(move |name| match Own::parse(name) {
             Some(Own::Page | Own::List) => false,
             Some(_) => true,
             None => held_a_log,
@@ -51,7 +52,7 @@ impl Client {
             Err(error) if is_forbidden(&error) => {
                 tracing::warn!(%error, "attachments of a former attempt stay: the key may not list the bucket");
                 let ends = [Own::Whole, Own::Index].map(|it| it.to_string());
-                Listing { objects: ends.into(), folders: Vec::new() }
+                Listing { objects: ends.map(|it| (it, 0)).into(), folders: Vec::new() }
             }
             listed => listed?,
         };
@@ -64,7 +65,7 @@ impl Client {
         while let Some(folder) = folders.pop() {
             let listing = self.list(&folder).await?;
             if !listing.holds_a_log() {
-                self.delete_all(&folder, listing.objects.iter()).await?;
+                self.delete_all(&folder, listing.objects.keys()).await?;
                 folders.extend(listing.folders.iter().map(|it| format!("{folder}{it}")));
             }
         }
@@ -87,7 +88,7 @@ impl Client {
         stream::iter(deletions).buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn list(&self, folder: &str) -> Result<Listing, S3Error> {
+    pub(super) async fn list(&self, folder: &str) -> Result<Listing, S3Error> {
         let prefix = self.place.key(folder);
         let mut listing = Listing::default();
         let mut from: Option<String> = None;
@@ -99,10 +100,11 @@ impl Client {
                 list.with_continuation_token(token);
             }
             let answer = self.send(DOING, folder, list, Content::Nothing).await?;
-            let page = ListObjectsV2::parse_response(&answer.body)
+            let page = ListObjectsV2::parse_response(&answer.text())
                 .map_err(|it| self.unreadable(DOING, folder, &it))?;
-            let objects = page.contents.iter().filter_map(|it| plain(it.key.strip_prefix(&prefix)?));
-            listing.objects.extend(objects.map(str::to_owned));
+            let named =
+                |it: &ListObjectsContent| Some((plain(it.key.strip_prefix(&prefix)?)?.to_owned(), it.size?));
+            listing.objects.extend(page.contents.iter().filter_map(named));
             let folders = page.common_prefixes.iter().filter_map(|it| it.prefix.strip_prefix(&prefix));
             listing
                 .folders
@@ -120,7 +122,7 @@ fn plain(name: &str) -> Option<&str> {
     (!matches!(name, "" | "." | "..") && !name.contains('/')).then_some(name)
 }
 
-fn is_forbidden(error: &S3Error) -> bool {
+pub(super) fn is_forbidden(error: &S3Error) -> bool {
     matches!(&error.problem, Problem::Refused(Refusal { status: StatusCode::FORBIDDEN, code, .. }) if code == "AccessDenied")
 }
 
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
 
     fn leftovers(objects: &[&str]) -> Vec<String> {
-        let objects = objects.iter().map(|&it| it.to_owned()).collect();
+        let objects = objects.iter().map(|&it| (it.to_owned(), 1)).collect();
         Listing { objects, folders: Vec::new() }.leftovers().cloned().collect()
     }
 

@@ -1,5 +1,6 @@
 //! Requests to a bucket: signed, sent, and sent again.
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -59,12 +60,18 @@ impl Content {
 #[derive(Debug)]
 pub(super) struct Answer {
     headers: HeaderMap,
-    pub(super) body: String,
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
 }
 
 impl Answer {
     fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A document.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
     }
 
     pub(super) fn etag(&self) -> Option<&str> {
@@ -181,15 +188,14 @@ impl Client {
         let mut response = request.send().await.map_err(failed)?;
         let body = read(&mut response).await.map_err(failed)?;
         let status = match response.status() {
-            // 200 is sent before some work is done, and may have an error in its body.
-            it if it.is_success() && is_error(&body) => StatusCode::INTERNAL_SERVER_ERROR,
+            // 200 is sent before some work is done, and may have an error in its body. (A part of an object comes with 206.)
+            it if it == StatusCode::OK && is_error(&body) => StatusCode::INTERNAL_SERVER_ERROR,
             it => it,
         };
         if !status.is_success() {
             return Err((Problem::Refused(Refusal::read(status, &body)), None));
         }
-        let body = String::from_utf8(body).map_err(|it| (Problem::Unreadable(it.to_string()), None))?;
-        Ok(Answer { headers: response.headers().clone(), body })
+        Ok(Answer { headers: response.headers().clone(), status, body: body.into() })
     }
 
     /// An error for an answer that says success and is none.

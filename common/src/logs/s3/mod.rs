@@ -8,8 +8,10 @@ mod client;
 mod multipart;
 mod place;
 mod problem;
+mod read;
 mod settings;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ pub use self::place::{InvalidStyle, Style};
 use self::place::{Place, below};
 pub use self::problem::S3Error;
 pub use self::settings::{Acl, InvalidAcl, InvalidKey, S3Key, S3Limits, S3Settings};
+use super::chunks::Span;
 use super::error::LogError;
 use super::name::{Folder, ObjectName};
 use super::spool::{Section, Spool};
@@ -109,6 +112,14 @@ impl S3Store {
             }
             spool = Some(file);
         }
+    }
+
+    pub(super) async fn get(&self, name: &ObjectName, span: Span) -> Result<Option<Bytes>, LogError> {
+        Ok(self.client.get(name, span).await?)
+    }
+
+    pub(super) async fn chunks(&self, folder: &Folder) -> Result<Option<BTreeMap<Span, u64>>, LogError> {
+        Ok(self.client.chunks(folder).await?)
     }
 
     pub(super) async fn delete(&self, name: &ObjectName) -> Result<(), LogError> {

@@ -52,7 +52,7 @@ impl Client {
         let mut create = CreateMultipartUpload::new(&self.place.bucket, credentials, key);
         self.describe(&mut create, name.as_str());
         let answer = self.send(DOING, name.as_str(), create, Content::Nothing).await?;
-        let created = CreateMultipartUpload::parse_response(&answer.body);
+        let created = CreateMultipartUpload::parse_response(&answer.text());
         let created = created.map_err(|it| self.unreadable(DOING, name.as_str(), &it))?;
         Ok(created.upload_id().to_owned())
     }
@@ -90,7 +90,7 @@ impl Client {
         let body = CompleteMultipartUpload::new(bucket, credentials, key, id, etags()).body();
         let complete = CompleteMultipartUpload::new(bucket, credentials, key, id, etags());
         match self.send_for(DOING, name.as_str(), complete, Content::Bytes(body.into()), bytes).await {
-            Ok(answer) => CompleteMultipartUploadResponse::parse(&answer.body)
+            Ok(answer) => CompleteMultipartUploadResponse::parse(&answer.text())
                 .map(drop)
                 .map_err(|it| self.unreadable(DOING, name.as_str(), &it)),
             // An earlier try was taken, and its answer was lost.

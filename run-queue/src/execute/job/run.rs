@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use common::Chain;
-use common::logs::Log;
+use common::logs::{Log, Masks};
 use common::task::Minutes;
+use secrecy::ExposeSecret;
 use tokio_util::io::InspectReader;
 
 use super::super::Executor;
@@ -40,6 +41,7 @@ impl Run<'_> {
         let Content { checkout, image } = &content;
         log.write(format!("Image: {image}\nCommit: {} {}\n\n", checkout.repo, checkout.sha)).await?;
         let secrets = self.secrets(&content, log).await?;
+        log.mask(Masks::new(secrets.values().iter().map(ExposeSecret::expose_secret))?).await?;
         let container = &self.cx.container;
         let words = Arguments {
             job: self.plan.job,
@@ -119,7 +121,7 @@ impl Run<'_> {
             }),
         };
         if exists {
-            attachments::collect(container, &self.cx.logs.spool, log).await?;
+            attachments::collect(container, &self.cx.logs, log).await?;
         }
         Ok(())
     }

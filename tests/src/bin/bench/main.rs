@@ -3,6 +3,7 @@
 mod amqp;
 mod http;
 mod load;
+mod logs;
 mod machine;
 mod process;
 mod scan;
@@ -52,6 +53,12 @@ enum Topic {
     Webhook,
     /// The scanners: a sweep of 20 repositories and one event, with a forge that takes 50 ms a request
     Scan,
+    /// Logs: time, memory and processors, beside `cat` into a file
+    Logs {
+        /// How long each log is
+        #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100))]
+        gigabytes: u32,
+    },
 }
 
 impl Topic {
@@ -60,6 +67,7 @@ impl Topic {
         match self {
             Self::Webhook => &["webhook", "run-queue"],
             Self::Scan => &["run-queue"],
+            Self::Logs { .. } => &["tests"],
         }
     }
 
@@ -67,6 +75,7 @@ impl Topic {
         match self {
             Self::Webhook => webhook::measure(effort).await,
             Self::Scan => scan::measure(effort).await,
+            Self::Logs { gigabytes } => logs::measure(effort, gigabytes).await,
         }
     }
 }

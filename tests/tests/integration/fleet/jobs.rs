@@ -239,6 +239,40 @@ async fn a_job_gets_the_secrets_that_it_names_and_no_others() {
     .await;
 }
 
+/// By accident, that is: who wants to tell it finds a way.
+#[tokio::test]
+async fn a_job_that_prints_its_secrets_shows_nothing() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(
+        outside.path().join("key"),
+        "-----BEGIN KEY-----\nMIIEvgIBADANBgkq/x+y\n-----END KEY-----\n",
+    )
+    .unwrap();
+    let config = format!(
+        "[container.secrets]\ntoken = [\"--volume=%{{token}}:/run/token:ro\"]\nkeys = [\"--volume=%{{keys}}:/run/keys:ro\"]\n\
+         [secrets.inline]\ntoken = \"open sesame\"\n[secrets.external]\nkeys = {:?}\n",
+        outside.path()
+    );
+    run_test_with(Setup { config, ..Setup::default() }, async |fleet: &mut Fleet| -> Result<()> {
+        let script = "cat /run/token; printf '\\nopen '; printf 'sesame.\\n'; base64 /run/token; \
+                      sed -n 2p /run/keys/key; cat /run/keys/key; echo https://x.example/?open%20sesame";
+        let repo = repo(fleet, script).await?;
+        let tip = fleet.git.resolve("octo/app", "main").await?;
+        let job =
+            json!({"job": {"repo": "octo/app", "sha": tip, "context": "c", "secrets": ["token", "keys"]}});
+        fleet.publish("public", &job.to_string()).await?;
+        fleet.forge.wait_for_state(&repo, &tip.parse()?, "c", StatusState::Success, DEADLINE).await?;
+        let log = fleet.log_text(&fleet.forge.statuses(&repo, &tip.parse()?).remove(0)).await?;
+        let shown = "***\n***.\n***=\n***\n***\nhttps://x.example/?***\n";
+        assert!(log.contains(shown), "{log}");
+        for secret in ["sesame", "b3BlbiBz", "MIIEvg"] {
+            assert!(!log.contains(secret), "{secret} in {log}");
+        }
+        fleet.settle().await
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_is_not_the_users_fault_is_an_error_and_tried_again() {
     run_test(async |fleet: &mut Fleet| -> Result<()> {
@@ -444,10 +478,13 @@ async fn what_a_job_may_not_leave_is_listed_and_not_followed() {
         let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;
         let folder = fleet.log_folder(&status)?;
         let index = std::fs::read_to_string(folder.join("index.html"))?;
-        assert!(index.contains("Left out (1)") && index.contains("not a regular file"), "{index}");
+        assert!(index.contains("Left out (1)") && index.contains("a symbolic link"), "{index}");
         assert!(index.contains("a&#38;b.txt") && !folder.join("shadow").exists(), "{index}");
         let log = fleet.log_text(&status).await?;
-        assert!(log.contains("Attachment left out: shadow: not a regular file\n"), "{log}");
+        assert!(
+            log.contains("Attachment left out: shadow: it is a symbolic link, not a regular file\n"),
+            "{log}"
+        );
         fleet.settle().await
     })
     .await;

@@ -6,13 +6,16 @@ mod cost;
 mod fleet;
 mod large;
 mod outage;
+mod resume;
 mod stand_in;
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use common::Clock;
-use common::logs::{AttachmentName, DEFAULT_FLUSH_AFTER, Destination, Log, S3Settings, S3Store, Store};
+use common::logs::{
+    AttachmentLimits, AttachmentName, DEFAULT_FLUSH_AFTER, Destination, Log, S3Settings, S3Store, Store,
+};
 use tests::s3::S3Server;
 
 /// The log of most tests.
@@ -37,7 +40,8 @@ impl Place {
         change(&server, &mut settings)?;
         let spool = settings.scratch.clone();
         let store = Store::S3(S3Store::new(&settings, Clock::system())?);
-        Ok(Self { server, destination: Destination { store, spool, flush_after: DEFAULT_FLUSH_AFTER } })
+        let (flush_after, attachments) = (DEFAULT_FLUSH_AFTER, AttachmentLimits::default());
+        Ok(Self { server, destination: Destination { store, spool, flush_after, attachments } })
     }
 
     async fn open(&self) -> Result<Log> {
