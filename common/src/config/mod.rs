@@ -31,8 +31,19 @@ pub use tree::{Fault, Format, Node, Value};
 
 /// The tables that a file may have; a table of another name is a slip. Those that several programs need are read here, the
 /// others beside what they configure.
-const TABLES: [&str; 10] =
-    ["broker", "container", "execute", "forge", "logs", "scan", "secrets", "statistics", "webhook", "worker"];
+const TABLES: [&str; 11] = [
+    "broker",
+    "container",
+    "execute",
+    "forge",
+    "logs",
+    "paths",
+    "scan",
+    "secrets",
+    "statistics",
+    "webhook",
+    "worker",
+];
 
 /// Where the configuration is, for every program.
 #[derive(Clone, Debug, Default, clap::Args)]
