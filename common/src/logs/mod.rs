@@ -16,6 +16,7 @@
 mod chunks;
 mod content_type;
 mod destination;
+mod echo;
 mod error;
 mod index;
 mod local;
@@ -36,6 +37,7 @@ mod tests;
 pub use chunks::Span;
 pub use content_type::content_type;
 pub use destination::{DEFAULT_FLUSH_AFTER, Destination};
+pub use echo::Echo;
 pub use error::LogError;
 pub use index::{LeftOut, index};
 pub use local::LocalStore;
