@@ -6,6 +6,7 @@ pub mod execute;
 pub mod handler;
 mod metrics;
 mod role;
+pub mod runner;
 pub mod scan;
 pub mod settings;
 mod slot;

@@ -192,7 +192,10 @@ mod tests {
         assert_eq!(lines, [Some(2), Some(4), None], "a default has no line of its own: {found:?}");
         assert!(found[2].1.starts_with("forge.speed: is no known key"), "{found:?}");
         let plain = Source::over(defaults, None).unwrap();
-        assert_eq!(Reader::new(plain, Environment::default()).table("logs").text("link").as_deref(), Some("l"));
+        assert_eq!(
+            Reader::new(plain, Environment::default()).table("logs").text("link").as_deref(),
+            Some("l")
+        );
     }
 
     #[test]

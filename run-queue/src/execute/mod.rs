@@ -15,10 +15,10 @@ use common::broker::Outgoing;
 use common::config::{Forges, Reader, Summary, logs, summarize_logs};
 use common::hostname;
 use common::logs::Destination;
-use common::task::{Kind, Minutes, Task};
+use common::task::{Job, Kind, Minutes, Task};
 
 pub use container::Engine;
-pub use job::{Running, Verdict};
+pub use job::{ByHand, Ended, Running, Verdict};
 pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
 pub use statistics::StatisticsSettings;
 
@@ -84,6 +84,11 @@ impl Executor {
             host: hostname(),
             running: Running::default(),
         })
+    }
+
+    /// Runs one job for a person and tells how it ended; an error is that it was not begun.
+    pub async fn by_hand(&self, job: &Job, hand: ByHand) -> Result<Ended, Failure> {
+        job::by_hand(job, hand, self).await
     }
 
     /// What was understood of it.

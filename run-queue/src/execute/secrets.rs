@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::{ContainerSettings, InlineSecret, SecretSettings};
 
 /// The words that give a run its secrets, and the private folder that is gone with this value.
+#[derive(Debug)]
 pub(super) struct GivenSecrets {
     pub(super) words: Vec<String>,
     _folder: TempDir,

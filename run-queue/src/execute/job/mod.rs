@@ -1,9 +1,11 @@
 //! `{"job": …}`: a repository's tests in a container, from the first status to the last (wire facts, "Running a job").
 
 mod arguments;
+mod by_hand;
 mod plan;
 mod report;
 mod run;
+mod shell;
 mod turn;
 mod verdict;
 
@@ -13,6 +15,8 @@ use common::Chain;
 use common::logs::{Log, LogError};
 use common::task::Job;
 
+pub(super) use by_hand::perform as by_hand;
+pub use by_hand::{ByHand, Ended};
 pub use turn::Running;
 pub use verdict::Verdict;
 
@@ -33,7 +37,7 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
     match what {
         Next::Nothing => Ok(()),
         Next::Tell(stale) => supersede(&plan, &stale, work, cx).await,
-        Next::Run(log) => run(&plan, log, work, cx).await,
+        Next::Run(log) => deliver(&plan, log, work, cx).await,
     }
 }
 
@@ -89,18 +93,11 @@ async fn supersede(plan: &Plan<'_>, stale: &Verdict, work: &Work, cx: &Executor)
     Reporter { plan, url, host: &cx.host }.end(stale, &work.cancelled).await
 }
 
-async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Result<(), Failure> {
+/// Runs the job of a delivery and tells how it ended, unless it will be delivered again.
+async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Result<(), Failure> {
     let reporter = Reporter { plan, url: log.url(), host: &cx.host };
-    if let Err(failure) = reporter.begin().await {
-        end(log, &Verdict::Internal("the forge was not told that the job begins".to_owned())).await.ok();
-        return Err(failure);
-    }
-    let ended = Run { plan, work, cx, url: &reporter.url }.run(&mut log).await;
-    let mut verdict = ended.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
-    // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
-    if let (Err(error), false) = (patient(work, end(log, &verdict)).await?, verdict.is_trouble()) {
-        verdict = Verdict::Internal(Chain(&error).to_string());
-    }
+    let run = Run { plan, work, cx, url: &reporter.url, worker: &cx.host, shell: None };
+    let verdict = course(&reporter, &run, log).await?;
     if verdict == Verdict::Abandoned {
         return Err(Failure::Abandoned);
     }
@@ -109,6 +106,22 @@ async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Resul
         Verdict::Internal(reason) => Err(Failure::Retry(reason)),
         _ => Ok(()),
     }
+}
+
+/// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, as is what a
+/// cancellation means. An error is that the forge was not told that the job begins.
+async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<Verdict, Failure> {
+    if let Err(failure) = reporter.begin().await {
+        end(log, &Verdict::Internal("the forge was not told that the job begins".to_owned())).await.ok();
+        return Err(failure);
+    }
+    let verdict = run.run(&mut log).await.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
+    Ok(match patient(run.work, end(log, &verdict)).await {
+        // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
+        Ok(Err(error)) if !verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
+        Ok(_) => verdict,
+        Err(_) => Verdict::Abandoned,
+    })
 }
 
 /// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.

@@ -1,0 +1,50 @@
+//! What the program is told by files and the environment.
+
+use std::path::PathBuf;
+
+use common::config::{ConfigError, Environment, Forges, Reader, Source, Summary};
+use common::crypto;
+use common::telemetry::LogArgs;
+
+use super::JobRunner;
+use crate::execute::{ExecuteSettings, Executor};
+
+/// The configuration that a file is a patch of.
+const DEFAULTS: &str = include_str!("defaults.toml");
+/// Where a person's own configuration is, below the folder for those.
+const OWN_FILE: &str = "cockpit-dev/job-runner.toml";
+/// What `--debug` says of our doings.
+const DEBUG: &str = "info,common=debug,run_queue=debug";
+
+impl JobRunner {
+    /// First thing in the program.
+    pub(super) fn install(&self) {
+        let mut log = LogArgs { ..self.log.clone() };
+        if self.debug && log.log == "info" {
+            DEBUG.clone_into(&mut log.log);
+        }
+        log.install();
+        crypto::install();
+    }
+
+    /// Reads everything and opens nothing.
+    pub(super) fn configure(&self) -> Result<(Executor, Summary), ConfigError> {
+        let environment = Environment::read();
+        let file = self.config_file.clone().or_else(|| file(&environment));
+        let reader = Reader::new(Source::over(DEFAULTS, file.as_deref())?, environment);
+        let settings = ExecuteSettings::by_hand(&reader);
+        let forges = Forges::read_for_a_person(&reader);
+        let Some(executor) = Executor::read(&reader, forges, &settings) else {
+            return Err(reader.into_problems());
+        };
+        let mut summary = Summary::default();
+        executor.summarize(&mut summary);
+        reader.finish((executor, summary))
+    }
+}
+
+/// The one that the environment names, else the person's own where it exists.
+fn file(environment: &Environment) -> Option<PathBuf> {
+    let own = || environment.config_home.as_ref().map(|it| it.join(OWN_FILE)).filter(|it| it.exists());
+    environment.job_runner_config.clone().or_else(own)
+}
