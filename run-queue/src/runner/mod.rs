@@ -119,7 +119,8 @@ const LEAVING: Duration = Duration::from_secs(3);
 /// The log itself, with nothing of ours around it.
 fn on_stdout() -> Result<Echo, Refused> {
     let out = stdout().as_fd().try_clone_to_owned();
-    let out = out.map_err(|error| Refused::Trouble(format!("cannot write to the standard output: {error}")))?;
+    let out =
+        out.map_err(|error| Refused::Trouble(format!("cannot write to the standard output: {error}")))?;
     Ok(Echo::to(tokio::fs::File::from_std(out.into())))
 }
 

@@ -22,8 +22,11 @@ pub(in super::super) struct Kept {
 impl Container {
     /// Keeps the files of a container that has ended. What is in its volumes and in memory is not among them.
     pub(in super::super) async fn keep(&self) -> Result<Kept, EngineError> {
+        let id = self.id().unwrap_or_default();
         let mut commit = self.command("commit");
-        commit.arg("--quiet").args(self.id());
+        // The name is for people who find one that was left.
+        let name = format!("localhost/flotilla-shell:{}", id.get(..12).unwrap_or("none"));
+        commit.args(["--quiet", &id, &name]);
         // Gigabytes take minutes.
         let output = commit.output().await.map_err(|it| self.engine.missing(it))?;
         if !output.status.success() {

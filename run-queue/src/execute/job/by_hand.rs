@@ -41,6 +41,9 @@ pub struct Ended {
 /// Runs the job and tells how it ended. An error is that it was not begun.
 pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) -> Result<Ended, Failure> {
     let ByHand { echo, shell, cancelled, leaving } = hand;
+    for secret in job.secrets.iter().filter(|it| !cx.container.secrets.contains_key(it)) {
+        tracing::warn!(%secret, "container.secrets has no such name, so the job goes without");
+    }
     let work = Work { queue: Queue::Public, body: Bytes::new(), headers: Headers::fresh(), cancelled };
     let planned = work.cancelled.run_until_cancelled(plan::plan(job, cx)).await;
     let plan = planned.unwrap_or(Err(Failure::Abandoned))?;
