@@ -2,6 +2,7 @@
 
 mod configuration;
 mod ends;
+mod old;
 mod shell;
 mod usage;
 
