@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use tests::fleet::{DEADLINE, Fleet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -16,7 +17,8 @@ fn on_a_terminal(fleet: &Fleet, words: &str) -> Result<Child> {
     let program = program.as_std();
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--echo", "never", "--command"]);
-    command.arg(format!("{} {words}", program.get_program().to_string_lossy())).arg("/dev/null");
+    let program_and_words = format!("{} {words}", program.get_program().to_string_lossy());
+    command.arg(format!("echo id=$$.; exec {program_and_words}")).arg("/dev/null");
     for (name, value) in program.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -41,8 +43,18 @@ async fn wait_for(child: &mut Child, seen: &mut String, text: &str) -> Result<()
     Ok(())
 }
 
+/// The id of the program itself.
+fn id(seen: &str) -> Result<Pid> {
+    let id = seen.split_once("id=").and_then(|(_, rest)| rest.split_once('.')).context("no id")?.0;
+    Pid::from_raw(id.parse()?).context("no id")
+}
+
+/// How many images there are of this fleet's containers, which have its label.
 async fn images(fleet: &Fleet) -> Result<usize> {
-    let all = fleet.engine.run(&["images", "--format={{.Repository}}"]).await?;
+    let own =
+        fleet.engine.run_args().into_iter().find_map(|it| it.strip_prefix("--label=").map(str::to_owned));
+    let filter = format!("--filter=label={}", own.context("no label")?);
+    let all = fleet.engine.run(&["images", "--format={{.Repository}}", &filter]).await?;
     Ok(all.lines().filter(|it| it.contains("flotilla-shell")).count())
 }
 
@@ -59,12 +71,35 @@ async fn a_shell_shows_what_a_red_job_has_left() {
         wait_for(&mut child, &mut seen, "a shell in the failed container").await?;
         // By then everybody else has what they wait for.
         assert!(log(fleet, "s")?.ends_with("*** Failure: Container exited with code 7\n"));
+        assert_eq!(images(fleet).await?, 1);
         let keys = child.stdin.as_mut().context("no keyboard")?;
         keys.write_all(b"echo \"<$(cat left-behind) $WHO $(cat /s/key) $((40 + 2))>\"; exit 5\n").await?;
         keys.flush().await?;
         wait_for(&mut child, &mut seen, "<traces me opens 42>").await?;
         let status = tokio::time::timeout(DEADLINE, child.wait()).await??;
         assert_eq!(status.code(), Some(1), "the job's, not the shell's: {seen}");
+        assert_eq!(images(fleet).await?, 0);
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shell_that_is_ended_from_outside_leaves_nothing() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        configure(fleet, "")?;
+        repo(fleet, "exit 7").await?;
+        let mut child = on_a_terminal(fleet, "--shell-on-failure run octo/app --slug s")?;
+        let mut seen = String::new();
+        wait_for(&mut child, &mut seen, "a shell in the failed container").await?;
+        let keys = child.stdin.as_mut().context("no keyboard")?;
+        keys.write_all(b"echo $((40 + 2)) is here\n").await?;
+        keys.flush().await?;
+        wait_for(&mut child, &mut seen, "42 is here").await?;
+        kill_process(id(&seen)?, Signal::TERM)?;
+        let status = tokio::time::timeout(DEADLINE, child.wait()).await??;
+        assert_eq!(status.code(), Some(1), "the job was red: {seen}");
+        assert!(fleet.engine.containers().await?.is_empty());
         assert_eq!(images(fleet).await?, 0);
         Ok(())
     })
