@@ -38,6 +38,13 @@ impl JobRunner {
             return Err(reader.into_problems());
         };
         let mut summary = Summary::default();
+        summary.table("job-runner");
+        let none = || "none, only defaults".to_owned();
+        summary.line("file", file.map_or_else(none, |it| it.display().to_string()));
+        summary.table("execute");
+        summary.line("poll-seconds", settings.poll.as_secs_f64());
+        let longest = settings.longest.limit();
+        summary.line("longest-minutes", longest.map_or("-".to_owned(), |_| settings.longest.0.to_string()));
         executor.summarize(&mut summary);
         reader.finish((executor, summary))
     }

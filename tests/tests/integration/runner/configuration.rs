@@ -82,6 +82,8 @@ async fn files_of_existing_deployments_work_unchanged() {
             "default-image: ghcr.io/cockpit-project/tasks:latest",
             "a log's page: https://logs.example.com/SLUG/log.html",
             "github: is posted to",
+            "longest-minutes: -",
+            "worker.toml",
             "codeberg: is read; nothing is posted",
         ] {
             assert!(worker.contains(word), "{word}:\n{worker}");

@@ -1,9 +1,12 @@
 //! How jobs end, and who is told.
 
+use std::process::Stdio;
+
 use anyhow::{Context, Result};
 use common::forge::{NewStatus, StatusState};
 use rustix::process::{Pid, Signal, kill_process};
 use tests::fleet::{DEADLINE, Fleet, Pull};
+use tests::forge::Access;
 
 use super::{configure, file, finished, log, program, repo, run_test, run_to, settings};
 use crate::fleet::change;
@@ -151,9 +154,17 @@ async fn who_stops_a_job_has_it_told_as_cancelled() {
             let (context, slug) = (format!("c{number}"), format!("s{number}"));
             let mut command = program(fleet)?;
             command.args(["run", "octo/app", "--pull", "1", "--context", &context, "--slug", &slug]);
-            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
             let child = command.spawn()?;
             fleet.wait_for_container().await?;
+            let container = fleet.engine.containers().await?.pop().context("a container")?.id;
+            let label = "--format={{index .Config.Labels \"flotilla.worker\"}}";
+            let label = fleet.engine.run(&["inspect", label, &container]).await?;
+            assert_eq!(
+                label.trim(),
+                format!("by-hand/{}", common::hostname()),
+                "no worker takes it for its own"
+            );
             let id = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);
             kill_process(id.context("it has ended")?, signal)?;
             let output = tokio::time::timeout(DEADLINE, child.wait_with_output()).await??;
@@ -190,6 +201,36 @@ async fn what_is_not_the_users_fault_has_an_exit_code_of_its_own() {
         let mut command = program(fleet)?;
         command.args(["-F", "away.toml"]).args(by_hand).current_dir(file(fleet, ""));
         assert_eq!(finished(&mut command).await?.code, Some(3));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_forge_that_does_not_listen_is_waited_for_as_long_as_the_person_likes() {
+    run_test(async |fleet: &mut Fleet| -> Result<()> {
+        configure(fleet, "")?;
+        let pull =
+            pull(fleet, "while ! git ls-remote --exit-code origin refs/heads/go; do :; done > /dev/null")
+                .await?;
+        let mut command = program(fleet)?;
+        command.args(["run", "octo/app", "--pull", "1", "--context", "c", "--slug", "s"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        fleet.wait_for_container().await?;
+        fleet.forge.set_access(Access::Token("another".to_owned()));
+        fleet.git.branch("octo/app", "go", "main").await?;
+        fleet.forge.wait_for_request(DEADLINE, |it| it.method == "POST" && it.status == Some(401)).await?;
+        let id = child.id().and_then(|it| i32::try_from(it).ok()).and_then(Pid::from_raw);
+        kill_process(id.context("it has ended")?, Signal::INT)?;
+        let output = tokio::time::timeout(DEADLINE, child.wait_with_output()).await??;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(
+            said.contains("job-runner: Success; log: ") && said.contains("the forge does not know: "),
+            "{said}"
+        );
+        assert!(log(fleet, "s")?.ends_with("Job ran successfully.  :)\n"));
+        assert_eq!(fleet.statuses(&pull.repo, &pull.sha), ["c pending: In progress [host]"]);
         Ok(())
     })
     .await;

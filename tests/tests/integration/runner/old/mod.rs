@@ -1,12 +1,14 @@
 //! The same jobs by an older job-runner and by ours, against the same forge and bucket: what the older one did is in
-//! `tests/interop/jobs.json`, and ours does the same, but for what [`same`] explains.
+//! `tests/interop/jobs.json`, and ours does the same, but for what `same` explains.
 //!
 //! The file is written anew by this test where `$FLOTILLA_OLD_RUNNER` names a folder with an older `job-runner` and its `lib`, and in
 //! `venv` a python with aiohttp. What is there was recorded from cockpit-project/bots: `lib/aio` with job.py of 9d459928, jobcontext.py of
 //! 2e10b9ea, github.py of 0646fc1c, s3.py of 9e067a0c, s3streamer.py of 02bd7293, util.py of 91eb9cea. What they run in a container is a
 //! program in python, which `tests/interop/old_engine.sh` replaces by the job's own command.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod same;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -250,7 +252,7 @@ async fn jobs_go_as_they_did_with_an_older_program() {
             let stage = Stage::set(fleet, &repo, job.world).await?;
             let observed = stage.play(ours(&stage)?, &repo, &job).await.context(job.name)?;
             let theirs = recorded.get(job.name).with_context(|| format!("{} is not recorded", job.name))?;
-            if let Err(error) = same(job.name, &observed, theirs) {
+            if let Err(error) = same::same(job.name, &observed, theirs) {
                 wrong.push(format!("{}: {error:#}\nours: {observed:#?}\ntheirs: {theirs:#?}", job.name));
             }
         }
@@ -259,63 +261,3 @@ async fn jobs_go_as_they_did_with_an_older_program() {
     })
     .await;
 }
-
-/// The same, but for what is explained here.
-fn same(name: &str, ours: &Observed, theirs: &Observed) -> Result<()> {
-    // They end with 0 for a red job, too.
-    let exit = match name {
-        "red" | "reported" | "closed" | "moved" => 1,
-        "no-image" => 3,
-        "cancelled" => 130,
-        _ => 0,
-    };
-    ensure!(ours.exit == Some(exit), "exit code");
-    ensure!(ours.statuses == theirs.statuses, "statuses");
-    ensure!(ours.forge == theirs.forge, "requests to the forge");
-    // They write the context as code.
-    let issues: Vec<_> = theirs.issues.iter().map(|it| it.replace('`', "")).collect();
-    ensure!(ours.issues == issues, "issues");
-    // They say the encoding of a text only where they guess that it is one.
-    let with_encoding =
-        |kind: &str| kind.replace("text/plain; charset=utf-8", "text/plain").replace("text/plain", TEXT);
-    let objects: BTreeMap<_, _> =
-        theirs.objects.iter().map(|(key, it)| (key.clone(), with_encoding(it))).collect();
-    ensure!(ours.objects == objects, "objects");
-    let puts = |all: &[String]| -> BTreeSet<String> {
-        let puts = all.iter().filter(|it| it.starts_with("PUT ") && !it.contains(" log.CHUNK "));
-        puts.map(|it| with_encoding(it)).collect()
-    };
-    ensure!(puts(&ours.bucket) == puts(&theirs.bucket), "uploads");
-    for observed in [ours, theirs] {
-        let at = |what: &str| observed.bucket.iter().position(|it| it.starts_with(what));
-        let last = |what: &str| observed.bucket.iter().rposition(|it| it.starts_with(what));
-        let whole = at("PUT log ");
-        ensure!(
-            at("PUT log.chunks ") < at("PUT log.html ") && at("PUT log.html ") < whole,
-            "the page comes early"
-        );
-        ensure!(
-            whole < at("DELETE log.chunks") && last("PUT log.chunks ") < whole,
-            "readers are told at the end"
-        );
-        let files = observed.bucket.iter().enumerate().filter(|(_, it)| {
-            it.starts_with("PUT ") && !it.starts_with("PUT log") && !it.starts_with("PUT index.html")
-        });
-        ensure!(files.map(|(at, _)| Some(at)).all(|it| it < whole), "files come before the whole log");
-    }
-    // Ours is complete before readers are told; they write the index after that.
-    let at = |what: &str| ours.bucket.iter().position(|it| it.starts_with(what));
-    ensure!(at("PUT index.html ") < at("DELETE log.chunks"), "the index comes before readers are told");
-    let mut log = theirs.log.clone();
-    for line in &mut log {
-        // Python's word for nothing; and their chain of errors is a traceback.
-        *line = line.replace("None@", "-@");
-        if name == "no-image" && line.starts_with("RuntimeError: ") {
-            ours.log.last().context("a last line")?.clone_into(line);
-        }
-    }
-    ensure!(ours.log == log, "log");
-    Ok(())
-}
-
-const TEXT: &str = "text/plain; charset=utf-8";
