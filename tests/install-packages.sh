@@ -23,6 +23,7 @@ curl             talks to our programs in scripts
 chromium         looks at the pages of logs
 fonts-dejavu-core the letters on those pages
 python3-pika     plays the programs of an existing deployment
+bsdutils         a terminal for a test (script)
 EOF
 }
 
@@ -41,6 +42,7 @@ curl             talks to our programs in scripts
 chromium         looks at the pages of logs
 dejavu-sans-mono-fonts the letters on those pages
 python3-pika     plays the programs of an existing deployment
+/usr/bin/script  a terminal for a test
 EOF
 }
 

@@ -9,6 +9,7 @@ mod link;
 mod metrics;
 mod role;
 mod run;
+pub mod runner;
 mod runs;
 pub mod scan;
 pub mod settings;

@@ -19,6 +19,8 @@ pub const RUN: &str = "FLOTILLA_TEST_RUN";
 pub const IMAGE: &str = "FLOTILLA_TEST_IMAGE";
 /// A python that has pika, for what older programs do; `tests/interop/python.sh` makes one and prints it.
 pub const PYTHON: &str = "FLOTILLA_TEST_PYTHON";
+/// A folder with an older job-runner, and in `venv` a python with what it needs: what it does is written to `tests/interop/jobs.json`.
+pub const OLD_RUNNER: &str = "FLOTILLA_OLD_RUNNER";
 /// The file with GitHub's examples of events; `tests/interop/examples.sh` fetches them and prints it.
 pub const EXAMPLES: &str = "FLOTILLA_TEST_EXAMPLES";
 /// Set: all situations of `tests/interop/decisions.jsonl` are played, not some of each kind.

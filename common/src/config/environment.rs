@@ -24,6 +24,8 @@ pub struct Environment {
     pub github_token_file: Option<PathBuf>,
     /// `$COCKPIT_GITHUB_WEBHOOK_TOKEN_FILE`.
     pub webhook_token_file: Option<PathBuf>,
+    /// `$JOB_RUNNER_CONFIG`.
+    pub job_runner_config: Option<PathBuf>,
     /// `$COCKPIT_S3_KEY_DIR`, else `cockpit-dev/s3-keys` in [`Self::config_home`].
     pub s3_key_dir: Option<PathBuf>,
     /// `$GITHUB_API`.
@@ -59,6 +61,7 @@ impl Environment {
             temporary: path("TMPDIR"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
             github_token_file: path("COCKPIT_GITHUB_TOKEN_FILE"),
+            job_runner_config: path("JOB_RUNNER_CONFIG"),
             webhook_token_file: path("COCKPIT_GITHUB_WEBHOOK_TOKEN_FILE"),
             github_api: variable("GITHUB_API"),
             testmap_inject: variable("COCKPIT_TESTMAP_INJECT"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 use reqwest::Url;
 
-use super::{Reader, Summary, Table};
+use super::{Node, Reader, Summary, Table};
 use crate::Chain;
 use crate::forge::{Forge, ForgeMetrics, ForgeSettings, Limits, Token, Writes};
 use crate::id::ForgeName;
@@ -36,17 +36,17 @@ struct Inner {
 /// What the forges of a process share.
 #[derive(Clone, Copy)]
 struct Making<'m> {
-    folder: Folder,
+    reader: Whose,
     metrics: &'m ForgeMetrics,
 }
 
-/// Where answers are kept that outlive the process, for a forge whose table has no `cache-dir`.
+/// For whom forges are read, which says what a table means that leaves it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Folder {
-    /// Nowhere.
-    None,
-    /// In the user's own cache.
-    Users,
+enum Whose {
+    /// A program that stays: answers do not outlive it without `cache-dir`, and where there is a token there is posting.
+    Service,
+    /// A program that is run by hand and ends: answers are kept in the user's cache, and nothing is posted.
+    Person,
 }
 
 impl Forges {
@@ -55,23 +55,24 @@ impl Forges {
     ///
     /// What the forges answer outlives the process only where `cache-dir` names a folder: this is for programs that stay.
     pub fn read(reader: &Reader) -> Option<Self> {
-        Self::read_with(reader, Folder::None)
+        Self::read_with(reader, Whose::Service)
     }
 
     /// The same for programs that are run by hand and end: what the forges answer is kept below `$XDG_CACHE_HOME/flotilla/forge`,
-    /// unless `cache-dir` names another folder.
+    /// unless `cache-dir` names another folder, and nothing is posted where no `post = true` asks for it, token or not.
     pub fn read_for_a_person(reader: &Reader) -> Option<Self> {
-        Self::read_with(reader, Folder::Users)
+        Self::read_with(reader, Whose::Person)
     }
 
-    fn read_with(reader: &Reader, folder: Folder) -> Option<Self> {
+    fn read_with(reader: &Reader, whose: Whose) -> Option<Self> {
         let metrics = ForgeMetrics::default();
-        let making = Making { folder, metrics: &metrics };
+        let making = Making { reader: whose, metrics: &metrics };
         let table = reader.table("forge");
+        table.retired("driver");
         let asked: Option<ForgeName> = table.parse("default");
         let mut forges = BTreeMap::new();
         let configured: BTreeSet<&str> =
-            table.names().map(String::as_str).filter(|it| *it != "default").collect();
+            table.names().map(String::as_str).filter(|it| !["default", "driver"].contains(it)).collect();
         for name in &configured {
             if let Some(forge) = read_forge(&table, name, making) {
                 forges.insert(forge.name().clone(), forge);
@@ -124,7 +125,7 @@ impl Forges {
 /// What is wrong with the forge is a problem, unless nobody mentions it: a machine of another forge may well be unable to
 /// reach `github`.
 fn built_in(forges: &Table<'_>, wanted: bool, making: Making<'_>) -> Option<Forge> {
-    let (settings, limits) = read_settings(&forges.table(GITHUB), GITHUB, making.folder)?;
+    let (settings, limits) = read_settings(&forges.table(GITHUB), GITHUB, making.reader)?;
     let made = Forge::with_metrics(settings, limits, making.metrics);
     if let Err(error) = &made {
         if wanted {
@@ -146,28 +147,36 @@ fn read_forge(forges: &Table<'_>, name: &str, making: Making<'_>) -> Option<Forg
             format!("expected \"github\" (Forgejo and Gitea speak enough of it), found {driver:?}"),
         );
     }
-    let read = read_settings(&table, name, making.folder);
+    table.retired("content-url");
+    let read = read_settings(&table, name, making.reader);
     table.done();
     let (settings, limits) = read?;
-    Forge::with_metrics(settings, limits, making.metrics)
-        .inspect_err(|it| forges.problem(name, Chain(it).to_string()))
-        .ok()
+    let made = Forge::with_metrics(settings, limits, making.metrics);
+    if let Err(error) = &made {
+        // One that came with the program is nobody's mistake.
+        if forges.value(name).is_some_and(Node::is_built_in) {
+            tracing::info!(error = %Chain(error), "the forge `{name}` is not used");
+        } else {
+            forges.problem(name, Chain(error).to_string());
+        }
+    }
+    made.ok()
 }
 
-fn read_settings(table: &Table<'_>, name: &str, folder: Folder) -> Option<(ForgeSettings, Limits)> {
+fn read_settings(table: &Table<'_>, name: &str, whose: Whose) -> Option<(ForgeSettings, Limits)> {
     let is_github = name == GITHUB;
     let reader = table.reader;
     let token = read_token(table);
     let token = if is_github { token.or_else(|| github_token(reader)) } else { token };
     // Each is read before the first of them ends this: all problems are told at once.
     let limits = read_limits(table);
-    let cache_dir = cache_dir(table, name, folder);
+    let cache_dir = cache_dir(table, name, whose);
     let (api_url, clone_url) = (url(table, "api-url", is_github), url(table, "clone-url", is_github));
     let settings = ForgeSettings {
         name: ForgeName::new(name)
             .inspect_err(|it| reader.problem(&format!("forge.{name}"), it.to_string()))
             .ok()?,
-        writes: writes(table, token.is_some()),
+        writes: writes(table, token.is_some(), whose),
         user_agent: table.text("user-agent").unwrap_or_else(|| USER_AGENT.to_owned()),
         ca: table.text("ca").and_then(|it| certificates(table, it)),
         token,
@@ -178,8 +187,8 @@ fn read_settings(table: &Table<'_>, name: &str, folder: Folder) -> Option<(Forge
     Some((settings, limits))
 }
 
-fn cache_dir(table: &Table<'_>, name: &str, folder: Folder) -> Option<PathBuf> {
-    let caches = table.reader.environment.cache_home.as_ref().filter(|_| folder == Folder::Users);
+fn cache_dir(table: &Table<'_>, name: &str, whose: Whose) -> Option<PathBuf> {
+    let caches = table.reader.environment.cache_home.as_ref().filter(|_| whose == Whose::Person);
     table.path("cache-dir").or_else(|| Some(caches?.join("flotilla/forge").join(name)))
 }
 
@@ -230,15 +239,15 @@ fn url(table: &Table<'_>, key: &str, is_github: bool) -> Option<Url> {
     }
 }
 
-/// `post = true` needs a token; where nothing is said, there is posting where there is a token.
-fn writes(table: &Table<'_>, has_token: bool) -> Writes {
+/// `post = true` needs a token; where nothing is said, a service posts where there is a token, and a person does not.
+fn writes(table: &Table<'_>, has_token: bool, whose: Whose) -> Writes {
     match table.flag("post") {
         Some(true) if !has_token => {
             table.problem("token", "is missing; `post = true` needs it");
             Writes::Post
         }
         Some(true) => Writes::Post,
-        None if has_token => Writes::Post,
+        None if has_token && whose == Whose::Service => Writes::Post,
         Some(false) | None => Writes::Say,
     }
 }
@@ -355,14 +364,30 @@ mod tests {
         let environment = Environment { cache_home: Some("/c".into()), ..environment() };
         let reader = Reader::new(Source::from_toml("[forge.hub]\ncache-dir = \"/k\"").unwrap(), environment);
         let forges = reader.table("forge");
-        let folder = |name, folder| {
+        let folder = |name, whose| {
             let table = forges.table(name);
-            cache_dir(&table, name, folder).map(|it| it.display().to_string())
+            cache_dir(&table, name, whose).map(|it| it.display().to_string())
         };
-        assert_eq!(folder("github", Folder::None), None);
-        assert_eq!(folder("github", Folder::Users).as_deref(), Some("/c/flotilla/forge/github"));
-        assert_eq!(folder("hub", Folder::None).as_deref(), Some("/k"));
-        assert_eq!(folder("hub", Folder::Users).as_deref(), Some("/k"));
+        assert_eq!(folder("github", Whose::Service), None);
+        assert_eq!(folder("github", Whose::Person).as_deref(), Some("/c/flotilla/forge/github"));
+        assert_eq!(folder("hub", Whose::Service).as_deref(), Some("/k"));
+        assert_eq!(folder("hub", Whose::Person).as_deref(), Some("/k"));
+    }
+
+    #[test]
+    fn a_person_posts_nothing_that_was_not_asked_for() {
+        for (post, says_only) in [("", true), ("post = false", true), ("post = true", false)] {
+            let text = format!("[forge]\ndefault = \"other\"\n{OTHER}token = \"t\"\n{post}");
+            let reader = Reader::new(Source::from_toml(&text).unwrap(), environment());
+            let forges = Forges::read_for_a_person(&reader).unwrap();
+            assert_eq!(forges.default_forge().says_only(), says_only, "{post}");
+        }
+    }
+
+    #[test]
+    fn keys_of_older_programs_are_passed_over() {
+        let text = format!("[forge]\ndriver = \"github\"\n{OTHER}content-url = \"https://raw.example/\"");
+        read(&text, environment()).unwrap();
     }
 
     #[test]

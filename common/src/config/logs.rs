@@ -17,6 +17,7 @@ const MEGABYTE: u64 = 1_000_000;
 /// other driver has no meaning, and is not looked at.
 pub fn logs(reader: &Reader) -> Option<Destination> {
     let table = reader.table("logs");
+    table.retired("attach-journal");
     let driver = table.text("driver").unwrap_or_else(|| "local".to_owned());
     let flush_after = table.seconds("flush-seconds", 0.05, 600.0).unwrap_or(DEFAULT_FLUSH_AFTER);
     let spool = table.path("spool-dir").unwrap_or_else(|| default_spool(&reader.environment));

@@ -31,13 +31,14 @@ pub use tree::{Fault, Format, Node, Value};
 
 /// The tables that a file may have; a table of another name is a slip. Those that several programs need are read here, the
 /// others beside what they configure.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "broker",
     "container",
     "execute",
     "forge",
     "logs",
     "mail",
+    "paths",
     "scan",
     "secrets",
     "statistics",

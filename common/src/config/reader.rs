@@ -176,6 +176,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_patches_what_comes_with_the_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.json");
+        std::fs::write(&file, "{\n\"logs\": {\n\"link\": null,\n\"who\": 1}}").unwrap();
+        let defaults = "[logs]\ndir = \"d\"\nlink = \"l\"\n[forge]\nspeed = 9\n";
+        let reader = Reader::new(Source::over(defaults, Some(&file)).unwrap(), Environment::default());
+        let table = reader.table("logs");
+        assert_eq!((table.text("dir").as_deref(), table.text("link")), (Some("d"), None));
+        table.problem("dir", "is wrong");
+        table.done();
+        reader.table("forge").done();
+        let found: Vec<_> = problems(reader);
+        let lines: Vec<_> = found.iter().map(|it| it.0).collect();
+        assert_eq!(lines, [Some(2), Some(4), None], "a default has no line of its own: {found:?}");
+        assert!(found[2].1.starts_with("forge.speed: is no known key"), "{found:?}");
+        let plain = Source::over(defaults, None).unwrap();
+        assert_eq!(
+            Reader::new(plain, Environment::default()).table("logs").text("link").as_deref(),
+            Some("l")
+        );
+    }
+
+    #[test]
     fn what_is_not_toml_or_json_is_one_problem_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [("c.toml", "\n[x\n"), ("c.json", "{\n1")] {

@@ -32,6 +32,18 @@ impl Source {
         }
     }
 
+    /// Reads a file, where there is one, as a patch (RFC 7396) of defaults that come with the program, in TOML: a null of the file
+    /// removes a default.
+    pub fn over(defaults: &str, file: Option<&Path>) -> Result<Self, ConfigError> {
+        let refused = |file: Option<&Path>| {
+            let file = file.map(Path::to_owned);
+            move |it| ConfigError(vec![Problem::of_fault(file, it)])
+        };
+        let defaults = Self::parse(defaults, Format::Toml).map_err(refused(None))?.root.built_in();
+        let own = file.map(Self::read).transpose().map_err(refused(file))?.unwrap_or_default();
+        Ok(Self { file: own.file, root: defaults.patched(own.root) })
+    }
+
     /// The file that [`Source::load`] would read.
     #[must_use]
     pub fn file(asked: Option<&Path>) -> Option<PathBuf> {

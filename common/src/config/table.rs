@@ -67,6 +67,14 @@ impl<'r> Table<'r> {
         self.values.into_iter().flat_map(BTreeMap::keys)
     }
 
+    /// A key that older programs had and that means nothing to ours: no problem, but worth a word.
+    pub fn retired(&self, name: &str) {
+        self.asked.borrow_mut().insert(name.to_owned());
+        if self.values.is_some_and(|it| it.contains_key(name)) {
+            tracing::warn!("{} is a key of older programs and means nothing here", self.key(name));
+        }
+    }
+
     /// A table below this one.
     #[must_use]
     pub fn table(&self, name: &str) -> Self {
@@ -84,6 +92,14 @@ impl<'r> Table<'r> {
     /// A text. `[{file="NAME"}]` stands for the text of that file, white space at both ends removed.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
+        let included = self.file_of(name).is_some();
+        let text = self.verbatim(name)?;
+        Some(if included { text.trim().to_owned() } else { text })
+    }
+
+    /// The same with every byte of the file: a key without its last newline may be no key.
+    #[must_use]
+    pub fn verbatim(&self, name: &str) -> Option<String> {
         match &self.ask(name, "a text")?.value {
             Value::Text(text) => Some(text.clone()),
             Value::List(items) => self.included(name, items),
@@ -100,7 +116,7 @@ impl<'r> Table<'r> {
             return None;
         };
         match std::fs::read_to_string(&file) {
-            Ok(text) => Some(text.trim().to_owned()),
+            Ok(text) => Some(text),
             Err(error) => {
                 self.problem(name, format!("{} cannot be read: {error}", file.display()));
                 None
@@ -117,7 +133,7 @@ impl<'r> Table<'r> {
     /// The file whose text a text is, where it is written as `[{file="NAME"}]`.
     #[must_use]
     pub fn file_of(&self, name: &str) -> Option<PathBuf> {
-        self.included_file(self.value(name)?.as_list()?)
+        self.included_file(self.values?.get(name)?.as_list()?)
     }
 
     /// A text in some grammar.
@@ -175,6 +191,10 @@ impl<'r> Table<'r> {
     /// A path.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.ask(name, "a path")?;
+        if self.file_of(name).is_some() {
+            return self.text(name).map(|it| self.reader.path(&it));
+        }
         self.get(name, "a path", Node::as_str).map(|it| self.reader.path(it))
     }
 

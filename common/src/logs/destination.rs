@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::chunks::Chunks;
+use super::echo::Echo;
 use super::error::LogError;
 use super::found::Found;
 use super::log::Log;
@@ -61,12 +62,18 @@ impl Destination {
     /// The list of chunks is there from the first moment on: without one, the page would take the log for
     /// ended.
     pub async fn open(&self, slug: &Slug) -> Result<Log, LogError> {
+        self.open_with(slug, Echo::none()).await
+    }
+
+    /// The same for somebody who watches: all that the log gets, byte for byte, goes to `echo` too. A log waits for who reads
+    /// there; one who goes away is not missed.
+    pub async fn open_with(&self, slug: &Slug, echo: Echo) -> Result<Log, LogError> {
         let folder = Folder::from(slug);
         let spool = Spool::create(&self.spool).await?;
         let empty = Bytes::from(Chunks::default().list());
         self.store.put(&folder.own(Own::List), empty).await?;
         self.store.clear(&folder).await?;
-        self.start(folder, spool, Found::default()).await
+        self.start(folder, spool, Found::default(), echo).await
     }
 
     /// Continues a log that a process has left when it died, or begins one where there is nothing to continue: no list of
@@ -80,15 +87,15 @@ impl Destination {
         match Found::look(&self.store, &folder).await? {
             Some(found) => {
                 let spool = Spool::create(&self.spool).await?;
-                self.start(folder, spool, found).await
+                self.start(folder, spool, found, Echo::none()).await
             }
             None => self.open(slug).await,
         }
     }
 
-    async fn start(&self, folder: Folder, spool: Spool, found: Found) -> Result<Log, LogError> {
+    async fn start(&self, folder: Folder, spool: Spool, found: Found, echo: Echo) -> Result<Log, LogError> {
         self.store.put(&folder.own(Own::Page), Bytes::from_static(PAGE.as_bytes())).await?;
-        let (writer, growth) = Writer::new(spool);
+        let (writer, growth) = Writer::new(spool, echo);
         let sender = Sender::new(self.store.clone(), folder.clone(), growth, self.flush_after, found);
         Ok(Log::start(self.store.clone(), folder, writer, sender))
     }

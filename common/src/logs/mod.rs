@@ -17,6 +17,7 @@
 mod chunks;
 mod content_type;
 mod destination;
+mod echo;
 mod error;
 mod found;
 mod index;
@@ -39,6 +40,7 @@ mod tests;
 pub use chunks::Span;
 pub use content_type::content_type;
 pub use destination::{AttachmentLimits, DEFAULT_FLUSH_AFTER, Destination};
+pub use echo::Echo;
 pub use error::LogError;
 pub use index::{LeftOut, index};
 pub use local::LocalStore;

@@ -101,6 +101,36 @@ async fn a_log_has_its_page_and_an_empty_list_from_the_first_moment_on() {
     assert_eq!(log.url(), "https://logs.example/ci/o/r/c/log.html");
 }
 
+#[tokio::test]
+async fn who_watches_sees_what_the_log_has() {
+    let place = Place::new();
+    let (out, mut terminal) = io::duplex(16);
+    let mut log = place.destination.open_with(&slug("o/r/c"), Echo::to(out)).await.unwrap();
+    let watching = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        io::AsyncReadExt::read_to_end(&mut terminal, &mut seen).await.unwrap();
+        seen
+    });
+    // A character that is split between two pieces, and one that is none.
+    for piece in [&b"h\xc3"[..], b"\xa4 \xff\x1b[1m", &b"x".repeat(100)] {
+        log.write(piece).await.unwrap();
+    }
+    log.finish().await.unwrap();
+    assert_eq!(watching.await.unwrap(), fs::read(place.path("log")).unwrap());
+    assert!(place.read("log").starts_with("h\u{e4} \u{fffd}\u{1b}[1mxxx"));
+}
+
+#[tokio::test]
+async fn who_stops_watching_is_not_missed() {
+    let place = Place::new();
+    let (out, terminal) = io::duplex(16);
+    let mut log = place.destination.open_with(&slug("o/r/c"), Echo::to(out)).await.unwrap();
+    drop(terminal);
+    log.write("x".repeat(100)).await.unwrap();
+    log.finish().await.unwrap();
+    assert_eq!(place.read("log").len(), 100);
+}
+
 #[tokio::test(start_paused = true)]
 async fn chunks_are_there_while_it_runs_and_the_log_when_it_has_ended() {
     let place = Place::new();

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
+use super::echo::Echo;
 use super::error::LogError;
 use super::mask::{Masker, Masks};
 use super::spool::{Section, Spool};
@@ -32,20 +33,21 @@ pub(super) struct Growth {
 }
 
 /// Decodes, masks and appends to the spool. It is a task of its own, so that a caller that is dropped cannot interrupt it
-/// between two steps; it waits for nothing but the disk.
+/// between two steps; it waits for nothing but the disk, and for who watches.
 #[derive(Debug)]
 pub(super) struct Writer {
     spool: Spool,
     decoder: Utf8Decoder,
     masker: Masker,
+    echo: Echo,
     growth: watch::Sender<Growth>,
 }
 
 impl Writer {
     /// With what follows it. The follower's channel closes when the writer ends.
-    pub(super) fn new(spool: Spool) -> (Self, watch::Receiver<Growth>) {
+    pub(super) fn new(spool: Spool, echo: Echo) -> (Self, watch::Receiver<Growth>) {
         let (growth, follower) = watch::channel(Growth { whole: spool.whole(), ended: false });
-        (Self { spool, decoder: Utf8Decoder::default(), masker: Masker::default(), growth }, follower)
+        (Self { spool, decoder: Utf8Decoder::default(), masker: Masker::default(), echo, growth }, follower)
     }
 
     /// Runs until the end is told, or until nobody is left who could.
@@ -84,6 +86,7 @@ impl Writer {
 
     async fn append(&mut self, text: Vec<u8>) -> Result<(), LogError> {
         if !text.is_empty() {
+            self.echo.show(&text).await;
             self.spool.append(text).await?;
             self.growth.send_modify(|it| it.whole = self.spool.whole());
         }

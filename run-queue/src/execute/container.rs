@@ -1,5 +1,7 @@
 //! The container engine: podman's command line, or one that takes the same words.
 
+mod shell;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -10,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinHandle;
+
+pub(super) use shell::Kept;
 
 /// The words that start the engine, such as `podman` or `podman-remote --url=unix:///podman.sock`.
 #[derive(Clone, Debug, PartialEq, Eq)]

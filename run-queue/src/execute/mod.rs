@@ -19,11 +19,11 @@ use std::time::Duration;
 use common::broker::{ClaimKey, Outgoing};
 use common::config::{Forges, Reader, Summary, logs, summarize_logs};
 use common::logs::Destination;
-use common::task::{Kind, Minutes, Task};
+use common::task::{Job, Kind, Minutes, Task};
 use common::{Chain, hostname};
 
 pub use container::Engine;
-pub use job::Verdict;
+pub use job::{ByHand, Ended, Verdict};
 pub use mailer::Mailer;
 pub use outbox::{Outbox, OutboxError};
 pub use secrets::NoPlace;
@@ -135,6 +135,11 @@ impl Executor {
             return Ok(());
         }
         secrets::place(&self.secrets.places).map(drop).map_err(|it| it.to_string())
+    }
+
+    /// Runs one job for a person and tells how it ended; an error is that it was not begun.
+    pub async fn by_hand(&self, job: &Job, hand: ByHand) -> Result<Ended, Failure> {
+        job::by_hand(job, hand, self).await
     }
 
     /// What was understood of it.

@@ -37,6 +37,7 @@ async fn every_program_explains_itself() -> Result<()> {
         ("tests-scan", "--pull-data"),
         ("issue-scan", "--issues-data"),
         ("tests-trigger", "--requeue"),
+        ("job-runner", "--shell-on-failure"),
     ] {
         let said = run(program, &["--help"], folder.path()).await?;
         assert_eq!(said.code, Some(0), "{program}");

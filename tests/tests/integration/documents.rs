@@ -15,7 +15,7 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CONFIGURATI
 
 /// Something of each kind of which there may be several.
 const SAMPLE: &str = "[forge.NAME]\ndriver = \"github\"\n[container.secrets]\nNAME = []\n\
-                      [secrets.external]\nNAME = \"/nowhere\"\n[secrets.inline]\nNAME = \"x\"\n[secrets.allow.NAME]\n\
+                      [secrets.external]\nNAME = \"/nowhere\"\n[paths]\nNAME = \"/nowhere\"\n[secrets.inline]\nNAME = \"x\"\n[secrets.allow.NAME]\n\
                       [scan.extra-secrets]\n\"owner/name\" = []\n[scan.sweep.hooks]\n\"owner/name\" = 1\n\
                       [scan.issue-items.NAME]\nrepositories = []\ncontext = \"x\"\ncommand = []\n";
 

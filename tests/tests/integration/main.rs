@@ -8,3 +8,4 @@ mod forge;
 mod logs;
 mod old_programs;
 mod pages;
+mod runner;

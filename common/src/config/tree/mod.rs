@@ -6,6 +6,7 @@
 mod file;
 mod json;
 mod lines;
+mod patch;
 mod path;
 mod toml;
 mod yaml;
@@ -24,7 +25,7 @@ const DEEPEST: usize = 64;
 /// A value and where it is.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The line of its key, or its own in a list; from 1.
+    /// The line of its key, or its own in a list; from 1. What came with the program is in line 0.
     pub line: usize,
     /// What is there.
     pub value: Value,

@@ -35,13 +35,14 @@ fn quoted(name: &str) -> String {
     format!("{short:?}")
 }
 
-/// The line of a key, or of the nearest one above it that is there.
+/// The line of a key, or of the nearest one above it that is in the file.
 pub(in super::super) fn line(root: &Node, key: &str) -> Option<usize> {
     let mut found = None;
     let mut node = root;
     let mut rest = key;
     while let Some((name, next)) = descend(node, rest) {
-        (found, node, rest) = (Some(name.line), name, next);
+        let line = Some(name.line).filter(|_| !name.is_built_in());
+        (found, node, rest) = (line.or(found), name, next);
     }
     found
 }

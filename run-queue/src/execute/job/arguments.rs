@@ -24,9 +24,20 @@ pub(super) struct Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    /// In order: later ones win, so nothing of the job comes after what the configuration gives it.
+    /// All of them.
     pub(super) fn words(&self) -> Vec<String> {
-        let Self { job, content, headers, run_args, secrets, url, host, limit } = self;
+        let mut words = self.options();
+        words.push(self.content.image.to_string());
+        words.extend(["sh", "-c", SCRIPT, "flotilla-job"].map(str::to_owned));
+        let Checkout { repo: _, url, sha, target } = &self.content.checkout;
+        words.extend([url.clone(), sha.to_string(), target.as_ref().map_or("", |it| it.as_str()).to_owned()]);
+        words.extend(self.job.command.iter().flatten().cloned());
+        words
+    }
+
+    /// Those before the image, in order: later ones win, so nothing of the job comes after what the configuration gives it.
+    pub(super) fn options(&self) -> Vec<String> {
+        let Self { job, content: _, headers, run_args, secrets, url, host, limit } = self;
         let mut words = vec![
             format!("--label=flotilla.task={}", headers.id),
             format!("--label=flotilla.attempt={}", headers.attempt),
@@ -42,11 +53,6 @@ impl Arguments<'_> {
         words.push(format!("--env=TEST_ATTACHMENTS={FOLDER}"));
         words.push(format!("--env=COCKPIT_CI_LOG_URL={url}"));
         words.extend(secrets.iter().cloned());
-        words.push(content.image.to_string());
-        words.extend(["sh", "-c", SCRIPT, "flotilla-job"].map(str::to_owned));
-        let Checkout { repo: _, url, sha, target } = &content.checkout;
-        words.extend([url.clone(), sha.to_string(), target.as_ref().map_or("", |it| it.as_str()).to_owned()]);
-        words.extend(job.command.iter().flatten().cloned());
         words
     }
 }

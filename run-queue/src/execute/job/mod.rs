@@ -1,20 +1,24 @@
 //! `{"job": …}`: a repository's tests in a container, from the first status to the last (wire facts, "Running a job").
 
 mod arguments;
+mod by_hand;
 mod origin;
 mod plan;
 mod report;
 mod run;
+mod shell;
 mod verdict;
 
 use std::time::Duration;
 
 use common::Chain;
-use common::forge::{Status, StatusState};
+use common::forge::{NewStatus, Status, StatusState};
 use common::id::Slug;
 use common::logs::{Folder, Log, LogError, Own};
 use common::task::Job;
 
+pub(super) use by_hand::perform as by_hand;
+pub use by_hand::{ByHand, Ended};
 pub use verdict::Verdict;
 
 use self::plan::{Plan, Standing};
@@ -41,7 +45,7 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
         Next::Nothing => Ok(()),
         Next::Complete(url) => Reporter { plan: &plan, url, work, cx }.complete().await,
         Next::Tell(stale) => supersede(&plan, &stale, work, cx).await,
-        Next::Run(log) => run(&plan, log, work, cx).await,
+        Next::Run(log) => deliver(&plan, log, work, cx).await,
     }
 }
 
@@ -152,21 +156,11 @@ async fn note(
     }))
 }
 
-async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Result<(), Failure> {
+/// Runs the job of a delivery and tells how it ended, unless it will be delivered again.
+async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Result<(), Failure> {
     let reporter = Reporter { plan, url: log.url(), work, cx };
-    let begun = match reporter.begin().await {
-        Ok(begun) => begun,
-        Err(failure) => {
-            end(log, &Verdict::Internal("the forge was not told that the job begins".to_owned())).await.ok();
-            return Err(failure);
-        }
-    };
-    let ended = Run { plan, work, cx, url: &reporter.url }.run(&mut log).await;
-    let mut verdict = ended.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
-    // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
-    if let (Err(error), false) = (patient(work, end(log, &verdict)).await?, verdict.is_trouble()) {
-        verdict = Verdict::Internal(Chain(&error).to_string());
-    }
+    let run = Run { plan, work, cx, url: &reporter.url, worker: &cx.host, shell: None };
+    let Course { begun, verdict } = course(&reporter, &run, log).await?;
     if verdict == Verdict::Abandoned {
         return Err(Failure::Abandoned);
     }
@@ -175,6 +169,33 @@ async fn run(plan: &Plan<'_>, mut log: Log, work: &Work, cx: &Executor) -> Resul
         Verdict::Internal(reason) => Err(Failure::Retry(reason)),
         _ => Ok(()),
     }
+}
+
+/// What there is to tell of a run.
+struct Course {
+    /// The first status.
+    begun: Option<NewStatus>,
+    verdict: Verdict,
+}
+
+/// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, as is what a
+/// cancellation means. An error is that the forge was not told that the job begins.
+async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<Course, Failure> {
+    let begun = match reporter.begin().await {
+        Ok(begun) => begun,
+        Err(failure) => {
+            end(log, &Verdict::Internal("the forge was not told that the job begins".to_owned())).await.ok();
+            return Err(failure);
+        }
+    };
+    let verdict = run.run(&mut log).await.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
+    let verdict = match patient(run.work, end(log, &verdict)).await {
+        // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
+        Ok(Err(error)) if !verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
+        Ok(_) => verdict,
+        Err(_) => Verdict::Abandoned,
+    };
+    Ok(Course { begun, verdict })
 }
 
 /// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.

@@ -7,6 +7,7 @@ use common::forge::{Forge, ForgeError, NewStatus, StatusState};
 use common::id::Context;
 use common::pauses;
 use common::task::Job;
+use tokio_util::sync::CancellationToken;
 
 use super::super::Executor;
 use super::super::outbox::{Mark, MarkedIssue, Report};
@@ -37,15 +38,29 @@ impl Reporter<'_> {
     /// It has ended. Returns when the forge knows, or when what it is to know is kept on the disk: a run must not be for nothing
     /// because the forge is away when it ends.
     pub(super) async fn end(&self, verdict: &Verdict, begun: Option<NewStatus>) -> Result<(), Failure> {
-        let report = Report {
-            begun,
-            status: self.status(verdict.state(), &verdict.description()),
-            issue: self.issue(verdict.state(), Mark::Task),
-            ..self.nothing()
-        };
+        let report = Report { begun, ..self.last(verdict) };
         deliver(report, self.plan.forge, self.work, self.cx).await?;
         tracing::info!(repo.name = %self.plan.job.repo, log = self.url, state = ?verdict.state(), "the job has ended");
         Ok(())
+    }
+
+    /// The same for a person, who waits for it: nothing is kept. `patience` ends the wait.
+    pub(super) async fn end_by_hand(
+        &self,
+        verdict: &Verdict,
+        patience: &CancellationToken,
+    ) -> Result<(), Failure> {
+        let mut report = self.last(verdict);
+        let told = patience.run_until_cancelled(patiently(&mut report, self.plan.forge)).await;
+        told.map_or(Err(Failure::Abandoned), |it| it.map_err(Failure::fail))
+    }
+
+    fn last(&self, verdict: &Verdict) -> Report {
+        Report {
+            status: self.status(verdict.state(), &verdict.description()),
+            issue: self.issue(verdict.state(), Mark::Task),
+            ..self.nothing()
+        }
     }
 
     /// Its verdict is known, but whoever said it may not have got as far as the issue.

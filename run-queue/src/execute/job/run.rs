@@ -15,6 +15,7 @@ use super::super::secrets::{self, Decision, GivenSecrets, Rules};
 use super::arguments::Arguments;
 use super::origin::origins;
 use super::plan::{Content, Plan};
+use super::shell::Shell;
 use super::{Verdict, chain};
 use crate::handler::Work;
 
@@ -25,6 +26,10 @@ pub(super) struct Run<'a> {
     pub(super) cx: &'a Executor,
     /// Where the log is.
     pub(super) url: &'a str,
+    /// Whose container it is, as its label says. A worker looks after those that have its host's name.
+    pub(super) worker: &'a str,
+    /// What keeps the container of a red job, where somebody wants to look into it.
+    pub(super) shell: Option<&'a Shell>,
 }
 
 impl Run<'_> {
@@ -50,7 +55,7 @@ impl Run<'_> {
             run_args: &container.run_args,
             secrets: &secrets.words,
             url: self.url,
-            host: &self.cx.host,
+            host: self.worker,
             limit: self.limit(),
         };
         let mut container = container.engine.start(&words.words())?;
@@ -66,6 +71,10 @@ impl Run<'_> {
         if let Err(error) = self.collect(&mut container, &ended, log).await {
             log.write(format!("Attachments could not be collected: {error:#}\n")).await?;
             tracing::warn!("attachments could not be collected: {error:#}");
+        }
+        if let (Some(shell), Ok(Verdict::Exited(_) | Verdict::TimedOut(_))) = (self.shell, &ended) {
+            let options = Arguments { limit: Minutes(0), ..words }.options();
+            shell.keep(&container, options, secrets).await;
         }
         if let Err(error) = container.remove().await {
             tracing::warn!(error = %Chain(&error), "a container could not be removed");
@@ -87,10 +96,10 @@ impl Run<'_> {
         Ok(secrets::give(&self.work.headers.id, &given, &cx.container, &cx.secrets)?)
     }
 
-    /// What the job asks for, or what the configuration allows at most.
+    /// What the job asks for, or what the configuration allows at most; 0 is no limit, in either.
     fn limit(&self) -> Minutes {
         let (asked, longest) = (self.plan.job.timeout, self.cx.longest);
-        if asked.0 == 0 || asked.0 > longest.0 { longest } else { asked }
+        if longest.0 > 0 && (asked.0 == 0 || asked.0 > longest.0) { longest } else { asked }
     }
 
     /// Returns when the work has become stale. Troubles of the forge are none of the job's.

@@ -21,7 +21,8 @@ pub enum Verdict {
     Refused(String),
     /// Not the user's code: with the chain of errors.
     Internal(String),
-    /// The delivery was lost, or the process leaves: the task will be delivered again, and nothing is told to the forge.
+    /// It was cancelled. Where its delivery was lost, or the process leaves, the task will be delivered again, and nothing is told
+    /// to the forge; who runs it by hand and stops it tells.
     Abandoned,
 }
 

@@ -20,6 +20,7 @@ use self::values::Values;
 use super::{ContainerSettings, InlineSecret, SecretSettings};
 
 /// The words that give a run its secrets, and the private folder that is gone with this value.
+#[derive(Debug)]
 pub(super) struct GivenSecrets {
     pub(super) words: Vec<String>,
     values: Vec<SecretSlice<u8>>,

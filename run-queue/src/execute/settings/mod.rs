@@ -38,7 +38,7 @@ pub struct ExecuteSettings {
     pub slots: usize,
     /// How often a running job's pull is looked at.
     pub poll: Duration,
-    /// No job runs longer, whatever it asks for.
+    /// No job runs longer, whatever it asks for; 0 is no limit.
     pub longest: Minutes,
     /// What keeps two workers from the same work while the broker is away.
     pub times: Times,
@@ -61,12 +61,11 @@ impl ExecuteArgs {
         let (key, asked) =
             if self.queues.is_empty() { ("execute.queues", &configured) } else { ("--queue", &self.queues) };
         let slots = self.slots.map(u64::from).or(table.number("slots", 1, 256));
-        let longest = table.number("longest-minutes", 1, 60 * 24 * 30).and_then(|it| u32::try_from(it).ok());
         let settings = ExecuteSettings {
             queues: queues(reader, key, asked, names),
             slots: slots.and_then(|it| usize::try_from(it).ok()).unwrap_or(1),
-            poll: table.seconds("poll-seconds", 0.1, 3600.0).unwrap_or(Duration::from_mins(1)),
-            longest: longest.map_or(LONGEST, Minutes),
+            poll: poll(&table),
+            longest: longest(&table).unwrap_or(LONGEST),
             times: times(&table),
             report_patience: table
                 .seconds("report-patience-seconds", 0.1, 86_400.0)
@@ -75,6 +74,31 @@ impl ExecuteArgs {
         table.done();
         settings
     }
+}
+
+impl ExecuteSettings {
+    /// For a job that is run by hand: how it runs. Where jobs come from is a worker's matter, and there is no broker that would
+    /// take one away, so it may run for as long as it asks for, unless the configuration says otherwise.
+    #[must_use]
+    pub fn by_hand(reader: &Reader) -> Self {
+        let table = reader.table("execute");
+        Self {
+            queues: Vec::new(),
+            slots: 1,
+            poll: poll(&table),
+            longest: longest(&table).unwrap_or(Minutes(0)),
+            times: Times::default(),
+            report_patience: REPORT_PATIENCE,
+        }
+    }
+}
+
+fn poll(table: &Table<'_>) -> Duration {
+    table.seconds("poll-seconds", 0.1, 3600.0).unwrap_or(Duration::from_mins(1))
+}
+
+fn longest(table: &Table<'_>) -> Option<Minutes> {
+    table.number("longest-minutes", 1, 60 * 24 * 30).and_then(|it| u32::try_from(it).ok()).map(Minutes)
 }
 
 fn times(table: &Table<'_>) -> Times {

@@ -55,11 +55,10 @@ impl SecretSettings {
     pub fn read(reader: &Reader) -> Self {
         let table = reader.table("secrets");
         let (external, inline) = (table.table("external"), table.table("inline"));
-        let mut settings = Self::default();
-        for name in external.names() {
-            if let (Some(secret), Some(path)) = (secret_name(&external, name), external.path(name)) {
-                settings.external.insert(secret, path);
-            }
+        let mut settings = Self { external: paths(&external), ..Self::default() };
+        // What was `secrets.external` before there were inline ones.
+        for (secret, path) in paths(&reader.table("paths")) {
+            settings.external.entry(secret).or_insert(path);
         }
         for name in inline.names() {
             let Some(secret) = secret_name(&inline, name) else { continue };
@@ -102,6 +101,10 @@ impl SecretSettings {
     }
 }
 
+fn paths(table: &Table<'_>) -> BTreeMap<SecretName, PathBuf> {
+    table.names().filter_map(|name| Some((secret_name(table, name)?, table.path(name)?))).collect()
+}
+
 /// In memory on every Linux, one after the other: a person's own, the system's, everybody's.
 fn places(reader: &Reader, table: &Table<'_>) -> Vec<PathBuf> {
     let usual =
@@ -117,7 +120,7 @@ fn inline_secret(table: &Table<'_>, name: &str) -> Option<InlineSecret> {
     if table.value(name)?.as_table().is_some() {
         return inline_folder(&table.table(name));
     }
-    table.text(name).map(|it| InlineSecret::Text(it.into()))
+    table.verbatim(name).map(|it| InlineSecret::Text(it.into()))
 }
 
 fn inline_folder(folder: &Table<'_>) -> Option<InlineSecret> {
@@ -130,4 +133,43 @@ fn inline_folder(folder: &Table<'_>) -> Option<InlineSecret> {
         inside.insert(file.clone(), inline_secret(folder, file)?);
     }
     Some(InlineSecret::Folder(inside))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::config::{Environment, Source};
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn secrets_of_old_files_are_found_and_kept_to_the_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key"), "-----\nkey\n-----\n").unwrap();
+        let file = folder.path().join("job-runner.toml");
+        let text = "[paths]\ntoken = '~/token'\nboth = '/old'\n[secrets.external]\nboth = '/new'\n\
+                    [secrets.inline]\nkey = [{file='key'}]\n";
+        std::fs::write(&file, text).unwrap();
+        let environment = Environment { home: Some("/h".into()), ..Environment::default() };
+        let reader = Reader::new(Source::load(Some(&file)).unwrap(), environment);
+        let settings = SecretSettings::read(&reader);
+        let path = |name: &str| settings.external[&SecretName::new(name).unwrap()].clone();
+        assert_eq!((path("token"), path("both")), ("/h/token".into(), "/new".into()));
+        match &settings.inline[&SecretName::new("key").unwrap()] {
+            InlineSecret::Text(text) => assert_eq!(text.expose_secret(), "-----\nkey\n-----\n"),
+            InlineSecret::Folder(_) => panic!("a text"),
+        }
+        reader.finish(()).unwrap();
+    }
+
+    #[test]
+    fn a_secret_in_both_sections_is_a_problem() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("job-runner.toml");
+        std::fs::write(&file, "[secrets.external]\na = '/a'\n[secrets.inline]\na = 'x'\n").unwrap();
+        let reader = Reader::new(Source::load(Some(&file)).unwrap(), Environment::default());
+        let _ = SecretSettings::read(&reader);
+        let error = reader.finish(()).unwrap_err().to_string();
+        assert!(error.contains("secrets.inline.a: is in secrets.external as well"), "{error}");
+    }
 }
