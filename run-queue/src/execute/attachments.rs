@@ -39,7 +39,7 @@ pub(super) enum AttachmentError {
 
 /// Copies them beside the log, keeping sub-folders. What can't be kept is listed in the log and in the index.
 pub(super) async fn collect(
-    container: &Container,
+    container: &mut Container,
     scratch: &Path,
     log: &mut Log,
 ) -> Result<(), AttachmentError> {

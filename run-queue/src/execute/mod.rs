@@ -17,9 +17,12 @@ use common::hostname;
 use common::logs::Destination;
 use common::task::{Kind, Minutes, Task};
 
-pub use container::Engine;
+pub use container::{Container, Copying, Engine, EngineError, Found, Output, Owner, State};
 pub use job::{Running, Verdict};
-pub use settings::{ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, SecretSettings};
+pub use settings::{
+    Bounds, Capability, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, Memory, Network,
+    SecretSettings,
+};
 pub use statistics::StatisticsSettings;
 
 use crate::handler::{Failure, Handler, Work};
@@ -68,7 +71,7 @@ impl Executor {
     /// Reads all that performing needs beside `[execute]`; what is wrong is in the reader's problems.
     #[must_use]
     pub fn read(reader: &Reader, forges: Option<Forges>, settings: &ExecuteSettings) -> Option<Self> {
-        let container = ContainerSettings::read(reader);
+        let container = ContainerSettings::read(reader, settings.slots);
         let secrets = SecretSettings::read(reader);
         let statistics = StatisticsSettings::read(reader);
         let logs = logs(reader);

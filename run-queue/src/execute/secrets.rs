@@ -104,7 +104,7 @@ fn write_folder(path: &Path, files: &BTreeMap<String, InlineSecret>) -> std::io:
 
 #[cfg(test)]
 mod tests {
-    use super::super::Engine;
+    use super::super::{Bounds, Engine};
     use super::*;
 
     fn settings() -> (ContainerSettings, SecretSettings) {
@@ -112,6 +112,7 @@ mod tests {
         let name = |it: &str| SecretName::new(it).unwrap();
         let container = ContainerSettings {
             engine: Engine::default(),
+            bounds: Bounds::default(),
             run_args: Vec::new(),
             default_image: None,
             secrets: BTreeMap::from([

@@ -1,6 +1,8 @@
 //! How tasks are performed: `[execute]` here, `[container]` and `[secrets]` in files of their own.
 
+mod bounds;
 mod container;
+mod dangers;
 mod secrets;
 
 use std::time::Duration;
@@ -9,6 +11,7 @@ use common::config::{Reader, Summary, listed};
 use common::queue::{Queue, QueueNames};
 use common::task::Minutes;
 
+pub use bounds::{Bounds, Capability, Memory, Network};
 pub use container::ContainerSettings;
 pub use secrets::{InlineSecret, SecretSettings};
 
