@@ -5,7 +5,7 @@ use memchr::{memchr, memchr_iter};
 
 /// A file that is in another format, or broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected an entry of the format k8s-file, found {found:?}")]
+#[error("expected a whole entry of the format k8s-file, found {found:?}; is the disk full?")]
 pub struct NotAnEntry {
     /// How it begins.
     pub found: String,
@@ -47,6 +47,11 @@ impl Entries {
             };
         }
         Ok(())
+    }
+
+    /// There is no more. A file that ends within an entry has lost what came after it: its disk may be full.
+    pub(super) fn finish(&self) -> Result<(), NotAnEntry> {
+        if self.at == At::Head && self.head.is_empty() { Ok(()) } else { Err(not_an_entry(&self.head)) }
     }
 
     /// Returns what is left behind the head.
@@ -108,7 +113,11 @@ mod tests {
 
     fn text(pieces: &[&[u8]]) -> Result<Vec<u8>, NotAnEntry> {
         let (mut entries, mut text) = (Entries::default(), Vec::new());
-        pieces.iter().try_for_each(|it| entries.push(it, &mut text)).map(|()| text)
+        pieces
+            .iter()
+            .try_for_each(|it| entries.push(it, &mut text))
+            .and_then(|()| entries.finish())
+            .map(|()| text)
     }
 
     #[test]
@@ -126,7 +135,10 @@ mod tests {
     #[test]
     fn the_text_of_an_entry_that_is_being_written_is_there_at_once() {
         let at = FILE.iter().position(|it| *it == b'w').unwrap();
-        assert_eq!(text(&[&FILE[..at]]).unwrap(), b"one  t");
+        let (mut entries, mut text) = (Entries::default(), Vec::new());
+        entries.push(&FILE[..at], &mut text).unwrap();
+        assert_eq!(text, b"one  t");
+        entries.finish().unwrap_err();
     }
 
     #[test]

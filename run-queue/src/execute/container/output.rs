@@ -60,6 +60,7 @@ impl Following {
                     return Ok(Some(text.into()));
                 }
             } else if ended {
+                self.entries.finish()?;
                 return Ok(None);
             } else {
                 let _ = tokio::time::timeout(self.pause, self.ended.cancelled()).await;

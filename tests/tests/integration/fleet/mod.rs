@@ -1,7 +1,9 @@
 //! The fleet as its users see it.
 
 mod configuration;
+mod containers;
 mod examples;
+mod hostile;
 mod inspect;
 mod interop;
 mod jobs;
