@@ -43,7 +43,7 @@ pub(super) async fn collect(
     scratch: &Path,
     log: &mut Log,
 ) -> Result<(), AttachmentError> {
-    let mut copying = container.copy_out(FOLDER)?;
+    let mut copying = container.copy_out(FOLDER).await?;
     let Some(stream) = copying.stream() else { return Ok(()) };
     // A file of nothing but holes costs its author nothing and us its whole length.
     let stream = SyncIoBridge::new(stream.take(MOST_READ));

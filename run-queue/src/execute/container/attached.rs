@@ -30,7 +30,7 @@ pub(super) fn attach(engine: Engine, name: String, client: Option<Client>) -> Ou
 /// The exit code of a container that is elsewhere, when it has ended.
 pub(super) async fn wait(engine: &Engine, name: &str) -> Result<i32, EngineError> {
     match engine.state(name).await? {
-        State::Ended(code) => return Ok(code),
+        State::Stopped(code) | State::Ended(code) => return Ok(code),
         State::Made => return Err(EngineError::NeverRan { name: name.to_owned() }),
         State::Running(_) => {}
     }
@@ -97,7 +97,7 @@ impl Attached {
         let status = client.ended(&self.engine).await?;
         let is_killed = status.code().is_none();
         match self.engine.state(&self.name).await {
-            Ok(State::Ended(_)) => Ok(!is_killed),
+            Ok(State::Stopped(_) | State::Ended(_)) => Ok(!is_killed),
             Ok(State::Running(_)) => Ok(false),
             Ok(State::Made) | Err(EngineError::Refused { .. }) => {
                 Err(self.engine.refused("run", status, &client.words().await))

@@ -32,7 +32,9 @@ pub enum State {
     Made,
     /// It runs; with the number of its first process, where its machine is ours.
     Running(i32),
-    /// It has ended with this code, and all of its output has been written.
+    /// It has ended with this code, and all of its output has been written. The engine is still cleaning up.
+    Stopped(i32),
+    /// The same, and the engine has cleaned up.
     Ended(i32),
 }
 
@@ -45,6 +47,15 @@ impl Engine {
         let answer = self.ask("inspect", inspect).await?;
         state(&answer).ok_or_else(|| self.misunderstood("inspect", &answer))
     }
+
+    /// Waits until the engine has cleaned up after a container that has ended: what it unmounts meanwhile cannot be copied.
+    pub(super) async fn cleaned_up(&self, name: &str) -> Result<(), EngineError> {
+        let since = Instant::now();
+        while matches!(self.state(name).await?, State::Stopped(_)) && since.elapsed() < PATIENCE {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
 }
 
 fn state(answer: &str) -> Option<State> {
@@ -52,8 +63,8 @@ fn state(answer: &str) -> Option<State> {
     let (status, code, process) = (words.next()?, words.next()?, words.next()?);
     match status {
         "created" | "configured" | "initialized" => Some(State::Made),
-        // Between `stopped` and `exited` podman only cleans up.
-        "exited" | "stopped" => code.parse().ok().map(State::Ended),
+        "stopped" => code.parse().ok().map(State::Stopped),
+        "exited" => code.parse().ok().map(State::Ended),
         "running" | "stopping" | "paused" | "removing" => process.parse().ok().map(State::Running),
         _ => None,
     }
@@ -92,7 +103,7 @@ async fn wait(engine: &Engine, name: &str) -> Result<i32, EngineError> {
     let mut gone = None;
     loop {
         let number = match engine.state(name).await? {
-            State::Ended(code) => return Ok(code),
+            State::Stopped(code) | State::Ended(code) => return Ok(code),
             State::Made => return Err(EngineError::NeverRan { name: name.to_owned() }),
             State::Running(number) => number,
         };
@@ -149,7 +160,7 @@ mod tests {
             ("running 0 42", Some(State::Running(42))),
             ("paused 0 42", Some(State::Running(42))),
             ("exited 7 0", Some(State::Ended(7))),
-            ("stopped 137 0", Some(State::Ended(137))),
+            ("stopped 137 0", Some(State::Stopped(137))),
             ("created 0 0", Some(State::Made)),
             ("exited", None),
             ("dancing 0 0", None),

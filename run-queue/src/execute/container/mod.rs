@@ -160,8 +160,9 @@ impl Container {
         }
     }
 
-    /// A folder in it, as a tar stream. Its end is the end of the stream; [`Copying::finish`] says whether all came.
-    pub fn copy_out(&self, path: &str) -> Result<Copying, EngineError> {
+    /// A folder in one that has ended, as a tar stream. Its end is the end of the stream; [`Copying::finish`] says whether all came.
+    pub async fn copy_out(&mut self, path: &str) -> Result<Copying, EngineError> {
+        self.engine.cleaned_up(&self.name).await?;
         let mut copy = self.engine.command("cp");
         copy.arg(format!("{}:{path}/.", self.name)).arg("-");
         copy.stdout(Stdio::piped()).stderr(Stdio::piped());

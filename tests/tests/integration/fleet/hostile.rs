@@ -53,7 +53,7 @@ async fn whatever_a_job_prints_and_takes_its_log_is_what_it_printed() {
             "<a=b\n--privileged\n\n=c --volume=/:/host>",
         ];
         assert!(log[start..].starts_with(&expected.concat()), "{:?}", log.get(start..start + 500));
-        assert!(log.contains("No space left on device") && log.contains("\nsmall disk\n"));
+        assert!(log.contains("\nsmall disk\n"), "it got a larger disk than it may have");
         assert!(log.contains("small memory\n"), "it got more memory than it may have");
         let end = format!("{long}the last words\n*** Failure: Container exited with code 5\n");
         assert!(log.ends_with(&end), "{:?}", log.get(log.len() - 200..));
@@ -66,8 +66,9 @@ async fn whatever_a_job_prints_and_takes_its_log_is_what_it_printed() {
 #[tokio::test]
 async fn a_fork_bomb_that_ignores_signals_harms_nobody_and_is_ended() {
     run_test_with(narrow(), async |fleet: &mut Fleet| -> Result<()> {
-        let bomb = "trap '' TERM INT HUP; echo before; bomb() { bomb & bomb & wait; }; \
-                    (bomb) 2> /dev/null & while :; do sleep 0.1; done 2> /dev/null";
+        // It goes on by itself where it can, and then waits for ever without a fork.
+        let bomb = "trap '' TERM INT HUP; echo before; mkfifo /var/tmp/never; \
+                    (bomb() { sleep 1000 & bomb & bomb & wait; }; bomb) 2> /dev/null & read never < /var/tmp/never";
         let repo = repo(fleet, &format!("if grep -q old README; then {bomb}; fi")).await?;
         let old = fleet.open_pull(&repo, &[File::new("README", "old\n")]).await?;
         fleet.wait_for_container().await?;
@@ -75,7 +76,7 @@ async fn a_fork_bomb_that_ignores_signals_harms_nobody_and_is_ended() {
             loop {
                 let count = fleet.engine.containers().await?.pop().context("it is gone")?;
                 let ps = fleet.engine.run(&["stats", "--no-stream", "--format={{.PIDs}}", &count.id]).await?;
-                if ps.trim().parse::<u32>().is_ok_and(|it| it >= 50) {
+                if ps.trim().parse::<u32>().is_ok_and(|it| it >= 30) {
                     return anyhow::Ok(());
                 }
             }
