@@ -46,7 +46,7 @@ async fn whatever_a_job_prints_and_takes_its_log_is_what_it_printed() {
             fleet.forge.wait_for_state(&repo, &tip.parse()?, "c", StatusState::Failure, DEADLINE).await?;
         let log = fleet.log_text(&status).await?;
         let start = log.find("CapEff").context("where the job begins")?;
-        let long = "x".repeat(3_000_000);
+        let unbroken = "x".repeat(3_000_000);
         let expected = [
             "CapEff:\t0000000000000000\nNoNewPrivs:\t1\n",
             "\x1b[31mred\x1b[0m\x1b]0;title\x07 <script>alert(1)</script> nul:\0: not text:\u{fffd}:\r\n",
@@ -55,7 +55,7 @@ async fn whatever_a_job_prints_and_takes_its_log_is_what_it_printed() {
         assert!(log[start..].starts_with(&expected.concat()), "{:?}", log.get(start..start + 500));
         assert!(log.contains("\nsmall disk\n"), "it got a larger disk than it may have");
         assert!(log.contains("small memory\n"), "it got more memory than it may have");
-        let end = format!("{long}the last words\n*** Failure: Container exited with code 5\n");
+        let end = format!("{unbroken}the last words\n*** Failure: Container exited with code 5\n");
         assert!(log.ends_with(&end), "{:?}", log.get(log.len() - 200..));
         assert!(fleet.log_folder(&status)?.join("kept").exists());
         fleet.settle().await
