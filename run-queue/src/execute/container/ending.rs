@@ -72,7 +72,10 @@ fn state(answer: &str) -> Option<State> {
 
 /// Waits for a container's end in the background.
 pub(super) struct Ending {
-    waiting: AbortOnDropHandle<Result<i32, EngineError>>,
+    name: String,
+    /// None when it has been heard.
+    waiting: Option<AbortOnDropHandle<Result<i32, EngineError>>>,
+    code: Option<i32>,
     /// Cancelled when there is no more to come, for whatever reason.
     pub(super) over: CancellationToken,
 }
@@ -81,20 +84,25 @@ impl Ending {
     pub(super) fn watch(engine: Engine, name: String) -> Self {
         let over = CancellationToken::new();
         let guard = over.clone().drop_guard();
-        let waiting = tokio::spawn(async move {
-            let _guard = guard;
-            wait(&engine, &name).await
+        let waiting = tokio::spawn({
+            let name = name.clone();
+            async move {
+                let _guard = guard;
+                wait(&engine, &name).await
+            }
         });
-        Self { waiting: AbortOnDropHandle::new(waiting), over }
+        Self { name, waiting: Some(AbortOnDropHandle::new(waiting)), code: None, over }
     }
 
-    /// The exit code, once.
+    /// The exit code. An error is told once; after it nobody knows the code. Dropping the future loses nothing.
     pub(super) async fn code(&mut self) -> Result<i32, EngineError> {
-        let lost = |it| EngineError::Io {
-            what: "waiting for the container's end",
-            source: std::io::Error::other(it),
-        };
-        (&mut self.waiting).await.map_err(lost)?
+        let lost = || EngineError::Lost { name: self.name.clone() };
+        if let Some(waiting) = &mut self.waiting {
+            let heard = waiting.await;
+            self.waiting = None;
+            self.code = Some(heard.map_err(|_| lost())??);
+        }
+        self.code.ok_or_else(lost)
     }
 }
 
