@@ -152,7 +152,7 @@ impl App {
             settler: settler(metrics::Role::Scan),
             ready: readiness.part(),
         });
-        let execute = executor.map(|it| Role {
+        let execute = executor.inspect(|it| it.container.warn()).map(|it| Role {
             name: "execute",
             queues: settings.queues,
             slots: settings.slots,

@@ -122,7 +122,7 @@ impl Engine {
             let command = fs::read_to_string(path.join("cmdline")).unwrap_or_default();
             let is_ours =
                 self.run_args().iter().any(|it| it.contains("flotilla.test") && command.contains(it));
-            if is_ours && command.starts_with("podman\0run\0") {
+            if is_ours && command.starts_with("podman\0") && command.contains("\0run\0") {
                 clients.extend(Pid::from_raw(id));
             }
         }

@@ -32,11 +32,11 @@ pub(super) enum AttachmentError {
 
 /// Copies them beside the log, keeping sub-folders. What can't be kept is listed in the log and in the index.
 pub(super) async fn collect(
-    container: &Container,
+    container: &mut Container,
     logs: &Destination,
     log: &mut Log,
 ) -> Result<(), AttachmentError> {
-    let unpacked = fetch(container.copy_out(FOLDER)?, logs).await?;
+    let unpacked = fetch(container.copy_out(FOLDER).await?, logs).await?;
     log.attach_files(unpacked.files).await?;
     for (name, reason) in &unpacked.left_out.files {
         log.write(format!("Attachment left out: {name}: {reason}\n")).await?;

@@ -22,14 +22,14 @@ use common::logs::Destination;
 use common::task::{Job, Kind, Minutes, Task};
 use common::{Chain, hostname};
 
-pub use container::Engine;
+pub use container::{Container, Copying, Engine, EngineError, Found, Output, Owner, State};
 pub use job::{ByHand, Ended, Verdict};
 pub use mailer::Mailer;
 pub use outbox::{Outbox, OutboxError};
 pub use secrets::NoPlace;
 pub use settings::{
-    Authors, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, MailSettings, MailTls, RepoRule,
-    SecretRule, SecretSettings, Server,
+    Authors, Bounds, Capability, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, MailSettings,
+    MailTls, Memory, Network, RepoRule, SecretRule, SecretSettings, Server,
 };
 pub use statistics::StatisticsSettings;
 #[cfg(test)]
@@ -100,7 +100,7 @@ impl Executor {
         settings: &ExecuteSettings,
         state_dir: &Path,
     ) -> Option<Self> {
-        let container = ContainerSettings::read(reader);
+        let container = ContainerSettings::read(reader, settings.slots);
         let secrets = SecretSettings::read(reader);
         secrets.check(reader, &container, forges.as_ref());
         let statistics = StatisticsSettings::read(reader);

@@ -21,6 +21,10 @@ pub struct Setup {
     pub roles: String,
     /// Keys of `[execute]`, in TOML.
     pub execute: String,
+    /// Keys of `[container]` beside those that every fleet has, in TOML.
+    pub container: String,
+    /// Words for `container.run-args`, after those that every fleet has.
+    pub run_args: Vec<String>,
     /// Keys of `[webhook]`, in TOML.
     pub receiver: String,
     /// `[scan]`, in TOML.
@@ -44,6 +48,8 @@ impl Default for Setup {
             config: String::new(),
             roles: "retry-seconds = 0.2\n".to_owned(),
             execute: "slots = 2\npoll-seconds = 0.2\n".to_owned(),
+            container: String::new(),
+            run_args: Vec::new(),
             receiver: String::new(),
             scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
                    [scan.test-map.\"octo/app\"]\nmain = [\"debian\"]\n_manual = [\"debian/slow\", \"rhel-9\"]\n"
@@ -112,7 +118,7 @@ impl Fleet {
              [worker]\nservice-listen = \"127.0.0.1:0\"\nstate-dir = {}\n{}\n\n[execute]\nqueues = [\"public\", \"internal\", \"statistics\"]\n{}\n\n\
              [scan]\n{}\n[scan.sweep]\n{}\n\n\
              [forge.github]\napi-url = {}\nclone-url = {}\ntoken = [{{file=\"forge-token\"}}]\n\n\
-             [container]\nrun-args = {}\ndefault-image = {}\n\n\
+             [container]\n{}\nrun-args = {}\ndefault-image = {}\n\n\
              [secrets]\ndir = {}\n\n[logs.local]\ndir = {}\nlink = {}\n\n{}\n",
             text(broker.address()),
             text(self.vhost.name()),
@@ -126,7 +132,8 @@ impl Fleet {
             setup.sweep,
             text(self.forge.url()),
             text(&self.git.url()),
-            list(&self.engine.run_args()),
+            setup.container,
+            list(&[self.engine.run_args(), setup.run_args.clone()].concat()),
             text(self.engine.image()),
             text(&self.memory.path().display().to_string()),
             text(&self.logs_dir().display().to_string()),

@@ -107,7 +107,8 @@ async fn a_configuration_that_is_right_is_told_as_it_was_understood() -> Result<
     let folder = tempfile::tempdir()?;
     let config = "[scan]\ntest-map = \"map.yaml\"\nallow-list = {users = [\"a\", \"b\"], organisations = [\"octo\"]}\n\
                   [scan.extra-secrets]\n\"octo/app\" = [\"token-of-app\"]\n\
-                  [secrets.inline]\ntoken-of-app = \"s3cret\"\n[forge.github]\ntoken = \"s3cret\"\n";
+                  [secrets.inline]\ntoken-of-app = \"s3cret\"\n[forge.github]\ntoken = \"s3cret\"\n\
+                  [container]\nrun-args = [\"--privileged\"]\ncapabilities = [\"cap_chown\"]\nmemory-megabytes = 0\n";
     let map = "octo/app:\n  main:\n  - arch\n  - images: [fedora, rhel-9]\n    scenarios: ['', devel]\n  _manual: [suse]\n\
                octo/lib:\n  stable-7.10: []\n";
     std::fs::write(folder.path().join("c.toml"), config)?;
@@ -125,6 +126,8 @@ async fn a_configuration_that_is_right_is_told_as_it_was_understood() -> Result<
         "  extra-secrets: 1 repository\n    octo/app: token-of-app\n",
         "  sweep: at start, every 60 minutes\n",
         "[execute]\n  queues: public\n  slots: 1\n",
+        "  run-args: 1 word\n    warning: --privileged gives jobs all rights",
+        "  capabilities: CHOWN\n  pids: 2048\n  memory-megabytes: 0\n  network: private\n",
         "[secrets]\n  external: -\n  inline: token-of-app\n",
         "[mail]\n  server: -\n",
         "[forge]\n  default: github\n  github: is posted to\n",

@@ -31,7 +31,7 @@ fn read_by_the_code() -> Result<BTreeMap<String, String>> {
     let _ = (WorkerArgs::default().read(&reader), ExecuteArgs::default().read(&reader, &names));
     let scan = ScanArgs::default();
     let _ = (scan.read(&reader), scan.reload_every(&reader));
-    let _ = (ContainerSettings::read(&reader), SecretSettings::read(&reader));
+    let _ = (ContainerSettings::read(&reader, 1), SecretSettings::read(&reader));
     let _ = MailSettings::read(&reader);
     let _ = (StatisticsSettings::read(&reader), Forges::read(&reader), logs(&reader));
     let _ = WebhookArgs::default().read(&reader, folder.path());

@@ -2,7 +2,6 @@
 
 use std::process::Stdio;
 
-use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::{Container, Engine, EngineError};
@@ -21,12 +20,12 @@ pub(in super::super) struct Kept {
 
 impl Container {
     /// Keeps the files of a container that has ended. What is in its volumes and in memory is not among them.
-    pub(in super::super) async fn keep(&self) -> Result<Kept, EngineError> {
-        let id = self.id().unwrap_or_default();
-        let mut commit = self.command("commit");
+    pub(in super::super) async fn keep(&mut self) -> Result<Kept, EngineError> {
+        self.engine.cleaned_up(&self.name).await?;
+        let mut commit = self.engine.command("commit");
         // The name is for people who find one that was left.
-        let name = format!("localhost/flotilla-shell:{}", id.get(..12).unwrap_or("none"));
-        commit.args(["--quiet", &id, &name]);
+        let name = format!("localhost/flotilla-shell:{}", self.name);
+        commit.args(["--quiet", &self.name, &name]);
         // Gigabytes take minutes.
         let output = commit.output().await.map_err(|it| self.engine.missing(it))?;
         if !output.status.success() {
@@ -46,17 +45,8 @@ impl Kept {
         cancelled: &CancellationToken,
     ) -> Result<(), EngineError> {
         let name = format!("flotilla-shell-{}", self.image.get(..12).unwrap_or("0"));
-        let mut run = Command::new(&self.engine.program);
-        // In our own group, unlike all else: the terminal is the shell's.
-        run.args(&self.engine.words).args([
-            "run",
-            "--init",
-            "--interactive",
-            "--tty",
-            "--rm",
-            "--name",
-            &name,
-        ]);
+        let mut run = self.engine.foreground_command("run");
+        run.args(["--init", "--interactive", "--tty", "--rm", "--name", &name]);
         run.args(options).args(["--pull=never", &self.image, "sh", "-c", SHELL]);
         let mut shell = run.spawn().map_err(|it| self.engine.missing(it))?;
         tokio::select! {
@@ -76,8 +66,8 @@ impl Kept {
     }
 
     fn removal(&self) -> std::process::Command {
-        let mut remove = std::process::Command::new(&self.engine.program);
-        remove.args(&self.engine.words).args(["rmi", "--force", &self.image]).stdin(Stdio::null());
+        let mut remove = self.engine.plain_command("rmi");
+        remove.args(["--force", &self.image]);
         remove
     }
 }

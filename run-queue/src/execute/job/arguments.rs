@@ -1,8 +1,8 @@
-//! The words after `podman run --detach --init`. Everything in them is typed, or the configuration's own.
+//! The words of a job for `podman run`. Everything in them is typed, or the configuration's own.
 
-use common::broker::Headers;
 use common::task::{Job, Minutes};
 
+use super::super::ContainerSettings;
 use super::super::attachments::FOLDER;
 use super::plan::{Checkout, Content};
 
@@ -15,50 +15,48 @@ const BACKSTOP_SECONDS: u64 = 300;
 pub(super) struct Arguments<'a> {
     pub(super) job: &'a Job,
     pub(super) content: &'a Content,
-    pub(super) headers: &'a Headers,
-    pub(super) run_args: &'a [String],
+    pub(super) container: &'a ContainerSettings,
     pub(super) secrets: &'a [String],
     pub(super) url: &'a str,
-    pub(super) host: &'a str,
     pub(super) limit: Minutes,
 }
 
 impl Arguments<'_> {
-    /// All of them.
-    pub(super) fn words(&self) -> Vec<String> {
-        let mut words = self.options();
-        words.push(self.content.image.to_string());
-        words.extend(["sh", "-c", SCRIPT, "flotilla-job"].map(str::to_owned));
-        let Checkout { repo: _, url, sha, target } = &self.content.checkout;
-        words.extend([url.clone(), sha.to_string(), target.as_ref().map_or("", |it| it.as_str()).to_owned()]);
-        words.extend(self.job.command.iter().flatten().cloned());
-        words
-    }
-
-    /// Those before the image, in order: later ones win, so nothing of the job comes after what the configuration gives it.
+    /// Options of `run`. In order: later ones win, so the configuration's own words win over what is safe, and nothing of the job
+    /// comes after what the configuration gives it.
     pub(super) fn options(&self) -> Vec<String> {
-        let Self { job, content: _, headers, run_args, secrets, url, host, limit } = self;
-        let mut words = vec![
-            format!("--label=flotilla.task={}", headers.id),
-            format!("--label=flotilla.attempt={}", headers.attempt),
-            format!("--label=flotilla.worker={host}"),
-        ];
-        words.extend(run_args.iter().cloned());
+        let Self { job, content: _, container, secrets, url, limit } = self;
+        let mut options = container.bounds.options(&container.run_args);
+        options.extend(container.run_args.iter().cloned());
         if let Some(limit) = limit.limit() {
-            words.push(format!("--timeout={}", limit.as_secs() + BACKSTOP_SECONDS));
+            options.push(format!("--timeout={}", limit.as_secs() + BACKSTOP_SECONDS));
         }
-        words.extend(
+        options.extend(
             job.env.iter().map(|(name, value)| format!("--env={}={}", name.as_str(), value.as_str())),
         );
-        words.push(format!("--env=TEST_ATTACHMENTS={FOLDER}"));
-        words.push(format!("--env=COCKPIT_CI_LOG_URL={url}"));
-        words.extend(secrets.iter().cloned());
+        options.push(format!("--env=TEST_ATTACHMENTS={FOLDER}"));
+        options.push(format!("--env=COCKPIT_CI_LOG_URL={url}"));
+        options.extend(secrets.iter().cloned());
+        options
+    }
+
+    /// The image, and what runs in it.
+    pub(super) fn command(&self) -> Vec<String> {
+        let Content { checkout, image } = self.content;
+        let mut words = vec![image.to_string()];
+        words.extend(["sh", "-c", SCRIPT, "flotilla-job"].map(str::to_owned));
+        let Checkout { repo: _, url, sha, target } = checkout;
+        words.extend([url.clone(), sha.to_string(), target.as_ref().map_or("", |it| it.as_str()).to_owned()]);
+        words.extend(self.job.command.iter().flatten().cloned());
         words
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::super::{Bounds, Engine};
     use super::*;
 
     #[test]
@@ -74,22 +72,25 @@ mod tests {
             target: None,
         };
         let content = Content { checkout, image: "localhost/i:t".parse().unwrap() };
-        let words = Arguments {
+        let container = ContainerSettings {
+            engine: Engine::default(),
+            bounds: Bounds::default(),
+            run_args: vec!["--network=none".to_owned()],
+            default_image: None,
+            secrets: BTreeMap::new(),
+        };
+        let arguments = Arguments {
             job: &job,
             content: &content,
-            headers: &Headers::fresh(),
-            run_args: &["--network=none".to_owned()],
+            container: &container,
             secrets: &["--volume=/s:/s:ro".to_owned()],
             url: "http://logs/x/log.html",
-            host: "worker",
             limit: Minutes(10),
-        }
-        .words();
-        let image = words.iter().position(|it| it == "localhost/i:t").unwrap();
-        let (options, command) = words.split_at(image);
-        assert!(options[0].starts_with("--label=flotilla.task="));
+        };
+        let options = arguments.options();
+        let own = options.iter().position(|it| it == "--network=none").unwrap();
         assert_eq!(
-            options[3..],
+            options[own..],
             [
                 "--network=none",
                 "--timeout=900",
@@ -99,7 +100,8 @@ mod tests {
                 "--volume=/s:/s:ro",
             ]
         );
-        assert_eq!(command[1..3], ["sh", "-c"]);
+        let command = arguments.command();
+        assert_eq!(command[..3], ["localhost/i:t", "sh", "-c"]);
         assert_eq!(
             command[4..],
             ["flotilla-job", "https://x/o/r", "abcdef0", "", "--privileged", "-v/:/host"]

@@ -114,7 +114,13 @@ async fn image(
     if let Some(text) = &job.container {
         return Ok(ImageRef::new(text.trim()).map_err(|it| it.to_string()));
     }
-    let file = forge.file(&checkout.repo, CONTAINER_FILE, &checkout.sha).await.map_err(|it| chain(&it))?;
+    let file = match forge.file(&checkout.repo, CONTAINER_FILE, &checkout.sha).await {
+        // Its author's to mend, like a text that names none.
+        Err(ForgeError::TooLong { limit, .. }) => {
+            return Ok(Err(format!("{CONTAINER_FILE}: more than {limit} bytes are no image reference")));
+        }
+        read => read.map_err(|it| chain(&it))?,
+    };
     match (file, default) {
         (Some(text), _) => {
             let text = String::from_utf8_lossy(&text);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use common::Chain;
+use common::broker::Headers;
 use common::logs::{Log, Masks};
 use common::task::Minutes;
 use secrecy::ExposeSecret;
-use tokio_util::io::InspectReader;
 
 use super::super::Executor;
 use super::super::attachments;
-use super::super::container::{Container, Ended};
+use super::super::container::{Container, Order, Owner};
 use super::super::secrets::{self, Decision, GivenSecrets, Rules};
 use super::arguments::Arguments;
 use super::origin::origins;
@@ -47,34 +47,30 @@ impl Run<'_> {
         log.write(format!("Image: {image}\nCommit: {} {}\n\n", checkout.repo, checkout.sha)).await?;
         let secrets = self.secrets(&content, log).await?;
         log.mask(Masks::new(secrets.values().iter().map(ExposeSecret::expose_secret))?).await?;
-        let container = &self.cx.container;
-        let words = Arguments {
+        let arguments = Arguments {
             job: self.plan.job,
             content: &content,
-            headers: &self.work.headers,
-            run_args: &container.run_args,
+            container: &self.cx.container,
             secrets: &secrets.words,
             url: self.url,
-            host: self.worker,
             limit: self.limit(),
         };
-        let mut container = container.engine.start(&words.words())?;
-        let limit = self.limit();
-        // The time runs while the image is pulled, too.
-        let ended = tokio::select! {
-            ended = follow(&mut container, log) => ended,
-            () = tokio::time::sleep(limit.limit().unwrap_or(Duration::MAX)) => Ok(Verdict::TimedOut(limit)),
-            stale = self.watch() => Ok(stale),
-            () = self.work.cancelled.cancelled() => Ok(Verdict::Abandoned),
+        let order = Order {
+            owner: self.owner(),
+            options: &arguments.options(),
+            command: &arguments.command(),
+            spool: &self.cx.logs.spool,
         };
+        let mut container = Container::start(&self.cx.container.engine, order).await?;
+        let ended = self.end_of(&mut container, log).await;
         // What follows is housekeeping: its troubles do not change how the job ended.
         if let Err(error) = self.collect(&mut container, &ended, log).await {
             log.write(format!("Attachments could not be collected: {error:#}\n")).await?;
             tracing::warn!("attachments could not be collected: {error:#}");
         }
         if let (Some(shell), Ok(Verdict::Exited(_) | Verdict::TimedOut(_))) = (self.shell, &ended) {
-            let options = Arguments { limit: Minutes(0), ..words }.options();
-            shell.keep(&container, options, secrets).await;
+            let options = Arguments { limit: Minutes(0), ..arguments }.options();
+            shell.keep(&mut container, options, secrets).await;
         }
         if let Err(error) = container.remove().await {
             tracing::warn!(error = %Chain(&error), "a container could not be removed");
@@ -94,6 +90,26 @@ impl Run<'_> {
             log.write(format!("Not given: {line}\n")).await?;
         }
         Ok(secrets::give(&self.work.headers.id, &given, &cx.container, &cx.secrets)?)
+    }
+
+    fn owner(&self) -> Owner {
+        let Headers { id, attempt, .. } = &self.work.headers;
+        Owner { task: id.clone(), attempt: *attempt, worker: self.worker.to_owned() }
+    }
+
+    /// Waits for the end, or for a reason to make one. The time runs while the image is fetched, too.
+    async fn end_of(&self, container: &mut Container, log: &mut Log) -> anyhow::Result<Verdict> {
+        let limit = self.limit();
+        let early = tokio::select! {
+            ended = follow(container, log) => return ended,
+            () = tokio::time::sleep(limit.limit().unwrap_or(Duration::MAX)) => Verdict::TimedOut(limit),
+            stale = self.watch() => stale,
+            () = self.work.cancelled.cancelled() => Verdict::Abandoned,
+        };
+        if let Err(error) = stop(container, log).await {
+            tracing::warn!("a container that is to end: {error:#}");
+        }
+        Ok(early)
     }
 
     /// What the job asks for, or what the configuration allows at most; 0 is no limit, in either.
@@ -121,15 +137,8 @@ impl Run<'_> {
         ended: &anyhow::Result<Verdict>,
         log: &mut Log,
     ) -> anyhow::Result<()> {
-        let exists = match ended {
-            Ok(Verdict::Abandoned) | Err(_) => false,
-            Ok(Verdict::Success | Verdict::Exited(_)) => true,
-            Ok(_) => container.kill().await.unwrap_or_else(|error| {
-                tracing::debug!(%error, "the container ended by itself meanwhile");
-                true
-            }),
-        };
-        if exists {
+        let seen = !matches!(ended, Ok(Verdict::Abandoned) | Err(_));
+        if seen && container.output().is_some() {
             attachments::collect(container, &self.cx.logs, log).await?;
         }
         Ok(())
@@ -141,21 +150,26 @@ const TROUBLE: i32 = 121;
 
 /// Copies the container's output to the log until it has ended.
 async fn follow(container: &mut Container, log: &mut Log) -> anyhow::Result<Verdict> {
-    let mut copied = 0;
+    container.started().await?;
     if let Some(output) = container.output() {
-        log.copy_from(InspectReader::new(output, |bytes| copied += bytes.len() as u64)).await?;
+        log.copy_from(output).await?;
     }
-    let code = match container.ended().await? {
-        Ended::Exited(code) => code,
-        Ended::Detached => {
-            let code = container.wait().await?;
-            log.copy_from(container.output_after(copied).await?).await?;
-            code
-        }
-    };
-    match code {
+    match container.ended().await? {
         0 => Ok(Verdict::Success),
         TROUBLE => anyhow::bail!("the repository could not be cloned or fetched"),
         code => Ok(Verdict::Exited(code)),
     }
+}
+
+/// How long the last of what a container has printed may take when it was killed: much is copied already.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Kills it, and copies what it printed before that to the log.
+async fn stop(container: &mut Container, log: &mut Log) -> anyhow::Result<()> {
+    if !container.kill().await? {
+        return Ok(());
+    }
+    let Some(output) = container.output() else { return Ok(()) };
+    tokio::time::timeout(LAST_WORDS, log.copy_from(output)).await??;
+    Ok(())
 }

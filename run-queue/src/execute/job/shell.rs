@@ -23,7 +23,7 @@ struct Remains {
 
 impl Shell {
     /// Keeps the files of a container that has ended, and what it was given.
-    pub(super) async fn keep(&self, container: &Container, options: Vec<String>, secrets: GivenSecrets) {
+    pub(super) async fn keep(&self, container: &mut Container, options: Vec<String>, secrets: GivenSecrets) {
         match container.keep().await {
             Ok(image) => {
                 let remains = Remains { image, options, _secrets: secrets };

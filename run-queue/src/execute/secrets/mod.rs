@@ -140,7 +140,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::Engine;
+    use super::super::{Bounds, Engine};
     use super::folder::tests::memory;
     use super::*;
 
@@ -149,6 +149,7 @@ mod tests {
         let name = |it: &str| SecretName::new(it).unwrap();
         let container = ContainerSettings {
             engine: Engine::default(),
+            bounds: Bounds::default(),
             run_args: Vec::new(),
             default_image: None,
             secrets: BTreeMap::from([

@@ -108,7 +108,7 @@ mod tests {
     fn read(text: &str) -> Result<SecretSettings, Vec<String>> {
         let text = format!("[secrets.inline]\na = \"x\"\nb = \"y\"\n{text}");
         let reader = Reader::new(source(&text), Environment::default());
-        let (secrets, container) = (SecretSettings::read(&reader), ContainerSettings::read(&reader));
+        let (secrets, container) = (SecretSettings::read(&reader), ContainerSettings::read(&reader, 1));
         secrets.check(&reader, &container, Forges::read(&reader).as_ref());
         reader.finish(secrets).map_err(|it| it.0.iter().map(ToString::to_string).collect())
     }

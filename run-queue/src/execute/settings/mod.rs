@@ -1,7 +1,9 @@
 //! How tasks are performed: `[execute]` here, `[container]` and `[secrets]` in files of their own.
 
 mod allow;
+mod bounds;
 mod container;
+mod dangers;
 mod mail;
 mod secrets;
 
@@ -14,6 +16,7 @@ use common::task::Minutes;
 use crate::claims::Times;
 
 pub use allow::{Authors, RepoRule, SecretRule};
+pub use bounds::{Bounds, Capability, Memory, Network};
 pub use container::ContainerSettings;
 pub use mail::{MailSettings, MailTls, Server};
 pub use secrets::{InlineSecret, SecretSettings};

@@ -312,24 +312,6 @@ async fn a_commit_that_is_judged_is_not_run_again() {
 }
 
 #[tokio::test]
-async fn a_repository_that_names_no_image_is_told_so() {
-    run_test(async |fleet: &mut Fleet| -> Result<()> {
-        let files = [
-            File::new(".cockpit-ci/container", "--privileged\n"),
-            File::new("test/run", "true").executable(),
-        ];
-        let repo = fleet.create_repo("octo/app", &files).await?;
-        let pull = fleet.open_pull(&repo, &change()).await?;
-        let status = fleet.wait_for(&pull, "debian", StatusState::Failure).await?;
-        let expected = ".cockpit-ci/container: \"--privileged\" is not an image reference";
-        assert!(status.description.as_deref().is_some_and(|it| it.starts_with(expected)), "{status}");
-        assert!(fleet.log_text(&status).await?.contains(&format!("*** Failure: {expected}")));
-        fleet.settle().await
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_repository_chooses_its_image_and_its_command() {
     run_test(async |fleet: &mut Fleet| -> Result<()> {
         let files = [
@@ -412,26 +394,6 @@ async fn attachments_that_cannot_be_had_do_not_change_the_verdict() {
 }
 
 #[tokio::test]
-async fn a_job_outlives_the_engines_process_and_its_log_is_whole() {
-    run_test(async |fleet: &mut Fleet| -> Result<()> {
-        let gate = "while ! git ls-remote --exit-code origin refs/heads/go; do :; done";
-        let repo = repo(fleet, &format!("seq 20000; {gate} > /dev/null; seq 20001 40000")).await?;
-        let pull = fleet.open_pull(&repo, &change()).await?;
-        fleet.wait_for_container().await?;
-        let clients = fleet.engine.attached_clients()?;
-        assert_eq!(clients.len(), 1, "{clients:?}");
-        rustix::process::kill_process(clients[0], rustix::process::Signal::KILL)?;
-        fleet.git.branch("octo/app", "go", "main").await?;
-        let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;
-        let log = fleet.log_text(&status).await?;
-        let numbers = log.lines().filter_map(|it| it.parse::<u32>().ok());
-        assert!(numbers.eq(1..=40_000), "{log}");
-        fleet.settle().await
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_forge_that_is_away_at_the_end_hears_of_it_later_and_the_job_runs_once() {
     run_test(async |fleet: &mut Fleet| -> Result<()> {
         let gate = "while ! git ls-remote --exit-code origin refs/heads/go; do :; done";
@@ -464,27 +426,6 @@ async fn a_forge_that_limits_us_is_left_alone_and_no_attempt_is_lost() {
         fleet.forge.fault_next(3, &Fault::Answer(limited));
         let pull = fleet.open_pull(&repo, &change()).await?;
         fleet.wait_for(&pull, "debian", StatusState::Success).await?;
-        fleet.settle().await
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn what_a_job_may_not_leave_is_listed_and_not_followed() {
-    run_test(async |fleet: &mut Fleet| -> Result<()> {
-        let script = "ln -s /etc/shadow $TEST_ATTACHMENTS/shadow; echo kept > '$TEST_ATTACHMENTS/a&b.txt'";
-        let repo = repo(fleet, &script.replace('\'', "\"")).await?;
-        let pull = fleet.open_pull(&repo, &change()).await?;
-        let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;
-        let folder = fleet.log_folder(&status)?;
-        let index = std::fs::read_to_string(folder.join("index.html"))?;
-        assert!(index.contains("Left out (1)") && index.contains("a symbolic link"), "{index}");
-        assert!(index.contains("a&#38;b.txt") && !folder.join("shadow").exists(), "{index}");
-        let log = fleet.log_text(&status).await?;
-        assert!(
-            log.contains("Attachment left out: shadow: it is a symbolic link, not a regular file\n"),
-            "{log}"
-        );
         fleet.settle().await
     })
     .await;

@@ -2,7 +2,9 @@
 
 mod claims;
 mod configuration;
+mod containers;
 mod examples;
+mod hostile;
 mod inspect;
 mod interop;
 mod issues;

@@ -1,0 +1,192 @@
+//! How a container stands, and when it ends.
+//!
+//! The kernel says when the first process of a container is gone; the engine, asked then, has its exit code, as its monitor writes
+//! that down when it has the last of the output. That takes some 40 ms. An engine's process that waits (`podman wait`) would
+//! take 40 MB for each job, look every 250 ms only, and come after the engine's own clean-up.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::engine::Engine;
+use super::error::EngineError;
+
+/// How long the monitor may take from the end of the process to its exit code; a busy disk makes it late.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause between two questions while it does.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The engine is asked this often even if the kernel says nothing, for processes that we cannot see, or took for another.
+const UNSEEN: Duration = Duration::from_secs(1);
+const SEEN: Duration = Duration::from_mins(1);
+
+/// How a container stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was made, and did not run.
+    Made,
+    /// It runs; with the number of its first process, where its machine is ours.
+    Running(i32),
+    /// It has ended with this code, and all of its output has been written. The engine is still cleaning up.
+    Stopped(i32),
+    /// The same, and the engine has cleaned up.
+    Ended(i32),
+}
+
+impl Engine {
+    /// How a container stands.
+    pub(super) async fn state(&self, name: &str) -> Result<State, EngineError> {
+        let mut inspect = self.command("inspect");
+        let format = "--format={{.State.Status}} {{.State.ExitCode}} {{.State.Pid}}";
+        inspect.args(["--type=container", format, name]);
+        let answer = self.ask("inspect", inspect).await?;
+        state(&answer).ok_or_else(|| self.misunderstood("inspect", &answer))
+    }
+
+    /// Waits until the engine has cleaned up after a container that has ended: what it unmounts meanwhile cannot be copied.
+    pub(super) async fn cleaned_up(&self, name: &str) -> Result<(), EngineError> {
+        let since = Instant::now();
+        while matches!(self.state(name).await?, State::Stopped(_)) && since.elapsed() < PATIENCE {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+}
+
+fn state(answer: &str) -> Option<State> {
+    let mut words = answer.split(' ');
+    let (status, code, process) = (words.next()?, words.next()?, words.next()?);
+    match status {
+        "created" | "configured" | "initialized" => Some(State::Made),
+        "stopped" => code.parse().ok().map(State::Stopped),
+        "exited" => code.parse().ok().map(State::Ended),
+        "running" | "stopping" | "paused" | "removing" => process.parse().ok().map(State::Running),
+        _ => None,
+    }
+}
+
+/// Waits for a container's end in the background.
+pub(super) struct Ending {
+    name: String,
+    /// None when it has been heard.
+    waiting: Option<AbortOnDropHandle<Result<i32, EngineError>>>,
+    code: Option<i32>,
+    /// Cancelled when there is no more to come, for whatever reason.
+    pub(super) over: CancellationToken,
+}
+
+impl Ending {
+    pub(super) fn watch(engine: Engine, name: String) -> Self {
+        let over = CancellationToken::new();
+        let guard = over.clone().drop_guard();
+        let waiting = tokio::spawn({
+            let name = name.clone();
+            async move {
+                let _guard = guard;
+                wait(&engine, &name).await
+            }
+        });
+        Self { name, waiting: Some(AbortOnDropHandle::new(waiting)), code: None, over }
+    }
+
+    /// The exit code. An error is told once; after it nobody knows the code. Dropping the future loses nothing.
+    pub(super) async fn code(&mut self) -> Result<i32, EngineError> {
+        let lost = || EngineError::Lost { name: self.name.clone() };
+        if let Some(waiting) = &mut self.waiting {
+            let heard = waiting.await;
+            self.waiting = None;
+            self.code = Some(heard.map_err(|_| lost())??);
+        }
+        self.code.ok_or_else(lost)
+    }
+}
+
+async fn wait(engine: &Engine, name: &str) -> Result<i32, EngineError> {
+    let mut watched: Option<Process> = None;
+    let mut gone = None;
+    loop {
+        let number = match engine.state(name).await? {
+            State::Stopped(code) | State::Ended(code) => return Ok(code),
+            State::Made => return Err(EngineError::NeverRan { name: name.to_owned() }),
+            State::Running(number) => number,
+        };
+        // One that was opened before the engine says that it runs is the container's: its number was not another's meanwhile.
+        match &watched {
+            Some(process) if process.number == number => match gone {
+                None => gone = process.ended(SEEN).await.then(Instant::now),
+                Some(since) if since.elapsed() > PATIENCE => {
+                    return Err(EngineError::Lost { name: name.to_owned() });
+                }
+                Some(_) => tokio::time::sleep(PAUSE).await,
+            },
+            _ => {
+                (watched, gone) = (Process::open(number), None);
+                if watched.is_none() {
+                    tokio::time::sleep(UNSEEN).await;
+                }
+            }
+        }
+    }
+}
+
+/// A process that is not our child.
+struct Process {
+    number: i32,
+    handle: AsyncFd<OwnedFd>,
+}
+
+impl Process {
+    /// None where there is none of that number, at least for us.
+    fn open(number: i32) -> Option<Self> {
+        let handle = pidfd_open(Pid::from_raw(number)?, PidfdFlags::NONBLOCK).ok()?;
+        #[expect(
+            deprecated,
+            reason = "the new form is unsafe code for types that could change their descriptor; ours can't"
+        )]
+        let handle = AsyncFd::with_interest(handle, Interest::READABLE).ok()?;
+        Some(Self { number, handle })
+    }
+
+    /// Whether it ends within this time.
+    async fn ended(&self, within: Duration) -> bool {
+        tokio::time::timeout(within, self.handle.readable()).await.is_ok_and(|it| it.is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_words_for_states() {
+        for (answer, expected) in [
+            ("running 0 42", Some(State::Running(42))),
+            ("paused 0 42", Some(State::Running(42))),
+            ("exited 7 0", Some(State::Ended(7))),
+            ("stopped 137 0", Some(State::Stopped(137))),
+            ("created 0 0", Some(State::Made)),
+            ("exited", None),
+            ("dancing 0 0", None),
+            ("", None),
+        ] {
+            assert_eq!(state(answer), expected, "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_process_is_noticed() {
+        let mut child =
+            tokio::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let process = Process::open(child.id().unwrap().cast_signed()).unwrap();
+        assert!(!process.ended(Duration::from_millis(20)).await);
+        drop(child.stdin.take());
+        assert!(process.ended(Duration::from_secs(20)).await);
+        child.wait().await.unwrap();
+        assert!(Process::open(process.number).is_none());
+    }
+}
