@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Chain;
+use crate::id::TaskId;
 
 /// The longest record that is read, in bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -40,6 +41,12 @@ impl RecordName {
     #[must_use]
     pub fn fresh() -> Self {
         Self(uuid::Uuid::now_v7().to_string())
+    }
+
+    /// The one that is about this task.
+    #[must_use]
+    pub fn of_task(task: &TaskId) -> Self {
+        Self(task.to_string())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What handlers are given and what they answer. They decide and do; only `slot` settles.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use common::Chain;
 use common::broker::{ClaimKey, Headers, Outgoing};
 use common::forge::ForgeError;
-use common::id::Attempt;
+use common::id::{Attempt, TaskId};
 use common::queue::Queue;
 use tokio_util::sync::CancellationToken;
 
@@ -87,11 +88,59 @@ impl Failure {
     }
 }
 
+/// What is known of work that was left.
+pub trait Remains: Send + 'static {
+    /// Its message.
+    fn message(&self) -> Message;
+    /// The claim on it.
+    fn claim(&self) -> &ClaimKey;
+}
+
+/// A message that is somewhere else.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Where it came from.
+    pub queue: Queue,
+    /// What it says.
+    pub body: Bytes,
+    /// What is said of it.
+    pub headers: Headers,
+}
+
+impl Remains for Infallible {
+    fn message(&self) -> Message {
+        match *self {}
+    }
+
+    fn claim(&self) -> &ClaimKey {
+        match *self {}
+    }
+}
+
 /// Deals with the messages of some queues.
 pub trait Handler: Send + Sync + 'static {
+    /// What another process on this host had begun and has left.
+    type Left: Remains;
+
     /// What came of it: messages that are published and confirmed before this one is acknowledged. May be called again with
     /// the same message at any time, so its effects are idempotent.
     fn handle(&self, work: Work) -> impl Future<Output = Result<Vec<Outgoing>, Failure>> + Send;
+
+    /// All of it, once. Nothing of it is gone on with before its claim is held.
+    fn left(&self) -> impl Future<Output = Vec<Self::Left>> + Send;
+
+    /// Goes on with it, in the place of [`Handler::handle`]: its claim is ours.
+    fn resume(
+        &self,
+        work: Work,
+        left: Self::Left,
+    ) -> impl Future<Output = Result<Vec<Outgoing>, Failure>> + Send;
+
+    /// Puts it away: another worker has begun it anew.
+    fn give_up(&self, left: Self::Left) -> impl Future<Output = ()> + Send;
+
+    /// The message of this task is settled: nothing of it needs to be remembered.
+    fn settled(&self, task: &TaskId) -> impl Future<Output = ()> + Send;
 }
 
 /// How an infrastructure error is tried again.

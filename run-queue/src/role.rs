@@ -1,8 +1,9 @@
 //! A role of a worker: some queues, some slots, one handler; session after session.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use common::broker::{Broker, BrokerError, Session, Sessions};
+use common::Chain;
+use common::broker::{Broker, BrokerError, Claimed, Session, Sessions, Take};
 use common::lifecycle::{Exit, Lifecycle};
 use common::queue::Queue;
 use common::service::ReadyPart;
@@ -10,7 +11,7 @@ use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::handler::Handler;
+use crate::handler::{Handler, Remains};
 use crate::link::Linked;
 use crate::runs::Runs;
 use crate::settle::Settler;
@@ -43,8 +44,7 @@ impl<H: Handler> Role<H> {
             done.cancel();
         };
         // What runs needs the broker for as long as it runs.
-        let connecting =
-            self.connect(Sessions::new(broker, self.name, done.clone()), &tell, &slot.runs, &done);
+        let connecting = self.connect(Sessions::new(broker, self.name, done.clone()), &tell, &slot, &done);
         tokio::join!(working, connecting);
     }
 
@@ -53,15 +53,17 @@ impl<H: Handler> Role<H> {
         &self,
         mut sessions: Sessions,
         tell: &watch::Sender<Option<Arc<Linked>>>,
-        runs: &Runs,
+        slot: &Slot<H>,
         done: &CancellationToken,
     ) {
+        let mut left = self.handler.left().await;
         while let Some(session) = sessions.next().await {
             let error = match prepared(session).await {
                 Err(error) => error,
                 Ok(linked) => {
                     // What runs takes its claims again before anything is consumed: then its messages find it.
-                    runs.back(&linked).await;
+                    slot.runs.back(&linked).await;
+                    left = self.take_up(left, slot, &linked).await;
                     tell.send_replace(Some(Arc::clone(&linked)));
                     self.ready.set(true);
                     let lost = done.run_until_cancelled(linked.lost()).await;
@@ -77,12 +79,38 @@ impl<H: Handler> Role<H> {
         }
     }
 
+    /// Goes on with what another process of this host has left, unless another worker has begun it. What could not be found out is
+    /// returned, for the next session.
+    async fn take_up(&self, left: Vec<H::Left>, slot: &Slot<H>, linked: &Arc<Linked>) -> Vec<H::Left> {
+        let mut unclear = Vec::new();
+        for left in left {
+            let message = left.message();
+            match linked.session.claim(left.claim(), message.queue, Take::Left).await {
+                Ok(Claimed::Ours(claim)) => {
+                    tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
+                    let over = slot.resume(left, claim, linked);
+                    slot.resumed.lock().unwrap_or_else(PoisonError::into_inner).push(over);
+                }
+                Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left) => {
+                    tracing::info!(task.id = %message.headers.id, "another worker has begun what was left here");
+                    self.handler.give_up(left).await;
+                }
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "the claim on what was left cannot be asked for");
+                    unclear.push(left);
+                }
+            }
+        }
+        unclear
+    }
+
     fn slot(&self, lifecycle: &Lifecycle) -> Slot<H> {
         Slot {
             handler: Arc::clone(&self.handler),
             queues: self.queues.clone(),
             settler: self.settler.clone(),
             runs: Runs::default(),
+            resumed: Mutex::default(),
             stopping: lifecycle.stopping().clone(),
             leaving: lifecycle.leaving().clone(),
         }

@@ -94,7 +94,7 @@ enum Change {
 
 /// Whose the message is in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Message {
+pub(crate) enum Message {
     /// It is settled.
     Settled,
     /// It was lost, and whoever gets it deals with it.
@@ -103,13 +103,14 @@ enum Message {
 
 impl Run {
     /// To its end: its message is settled, or another's to settle.
-    pub(crate) async fn finish(mut self) {
+    pub(crate) async fn finish(mut self) -> Message {
         let outcome = self.attend().await;
-        match self.settle(&outcome).await {
-            Message::Settled => self.release().await,
-            // The claim stays, with nobody holding it: who gets the message sees by it that the work was begun.
-            Message::Others => {}
+        let message = self.settle(&outcome).await;
+        // Else the claim stays, with nobody holding it: who gets the message sees by it that the work was begun.
+        if message == Message::Settled {
+            self.release().await;
         }
+        message
     }
 
     /// Waits for the attempt, whatever the connection does meanwhile.

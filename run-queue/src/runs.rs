@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::link::Linked;
-use crate::run::Run;
+use crate::run::{Message, Run};
 
 /// How long the runs may take to have their claims back before anything new is consumed. Who is later is brought its message by
 /// way of the time that owners are given.
@@ -31,8 +31,12 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// Begins one, which is told of new sessions.
-    pub(crate) fn begin(&self, run: impl FnOnce(mpsc::Receiver<Return>) -> Run) {
+    /// Begins one, which is told of new sessions. When its message is settled, `settled` comes last.
+    pub(crate) fn begin<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        run: impl FnOnce(mpsc::Receiver<Return>) -> Run,
+        settled: impl FnOnce() -> F + Send + 'static,
+    ) {
         let (sender, returns) = mpsc::channel(1);
         let mut alive = self.lock();
         let number = alive.keys().max().map_or(0, |it| it + 1);
@@ -41,7 +45,9 @@ impl Runs {
         let (runs, run) = (self.clone(), run(returns));
         self.tasks.spawn(
             async move {
-                run.finish().await;
+                if run.finish().await == Message::Settled {
+                    settled().await;
+                }
                 runs.lock().remove(&number);
             }
             .in_current_span(),

@@ -15,6 +15,7 @@ use lapin::options::{
 use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
+use serde::{Deserialize, Serialize};
 
 use super::error::within;
 use super::session::{LIMIT, close, is_refusal};
@@ -33,7 +34,8 @@ const KEPT: Duration = Duration::from_hours(6);
 const MAIL_HELD: u16 = 256;
 
 /// What a claim is on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ClaimKey(String);
 
 impl ClaimKey {

@@ -4,6 +4,7 @@ mod attachments;
 mod command;
 mod container;
 mod job;
+mod journal;
 mod mailer;
 mod notice;
 mod outbox;
@@ -13,20 +14,24 @@ mod secrets;
 mod settings;
 mod statistics;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use common::broker::{ClaimKey, Outgoing};
 use common::config::{Forges, Reader, Summary, logs, summarize_logs};
 use common::logs::Destination;
 use common::task::{Job, Kind, Minutes, Task};
-use common::{Chain, hostname};
+use common::{Chain, Clock, hostname};
 
+use common::id::TaskId;
 pub use container::{Container, Copying, Engine, EngineError, Found, Output, Owner, State};
-pub use job::{ByHand, Ended, Verdict};
+pub use job::{ByHand, Ended, LeftJob, Verdict};
+use journal::{Inheritance, Journal};
 pub use mailer::Mailer;
 pub use outbox::{Outbox, OutboxError};
 pub use secrets::NoPlace;
+use secrets::SecretFolder;
 pub use settings::{
     Authors, Bounds, Capability, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, MailSettings,
     MailTls, Memory, Network, RepoRule, SecretRule, SecretSettings, Server,
@@ -65,9 +70,26 @@ pub struct Executor {
     pub outbox: Outbox,
     /// How long a slot waits for a forge to take a final report.
     pub report_patience: Duration,
+    /// For how long a job has run that another process began.
+    pub clock: Clock,
+    /// The folder for what a worker must not forget.
+    pub state_dir: PathBuf,
+    /// What is begun here, since [`Executor::prepare`].
+    journal: OnceLock<Journal>,
+    /// What others have left, until it is asked for.
+    left: Mutex<Option<Estate>>,
+}
+
+/// What workers of this host have left that are gone.
+#[derive(Debug)]
+struct Estate {
+    inheritance: Inheritance,
+    secrets: Vec<SecretFolder>,
 }
 
 impl Handler for Executor {
+    type Left = LeftJob;
+
     async fn handle(&self, work: Work) -> Result<Vec<Outgoing>, Failure> {
         // The outline leaves out what the payload says: it goes into the log.
         let task = Task::parse(&work.body).map_err(|it| Failure::Fail(it.outline()))?;
@@ -87,6 +109,32 @@ impl Handler for Executor {
             Kind::Statistics(task) => statistics::perform(task, &work, self.statistics()).await?,
         }
         Ok(Vec::new())
+    }
+
+    async fn left(&self) -> Vec<LeftJob> {
+        let estate = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (estate, self.journal()) {
+            (Some(Estate { inheritance, secrets }), Some(journal)) => {
+                job::find_left(inheritance, secrets, &self.container.engine, journal).await
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    async fn resume(&self, work: Work, left: LeftJob) -> Result<Vec<Outgoing>, Failure> {
+        job::resume(left, &work, self).await.map(|()| Vec::new())
+    }
+
+    async fn give_up(&self, left: LeftJob) {
+        job::give_up(left, self).await;
+    }
+
+    async fn settled(&self, task: &TaskId) {
+        if let Some(journal) = self.journal()
+            && let Err(error) = journal.remove(task).await
+        {
+            tracing::warn!(error = %Chain(&error), "what was begun is not forgotten");
+        }
     }
 }
 
@@ -120,6 +168,10 @@ impl Executor {
             host: hostname(),
             outbox: Outbox::new(state_dir),
             report_patience,
+            clock: Clock::system(),
+            state_dir: state_dir.to_owned(),
+            journal: OnceLock::new(),
+            left: Mutex::default(),
         })
     }
 
@@ -128,9 +180,18 @@ impl Executor {
     pub async fn prepare(&self) -> Result<(), String> {
         let kept = self.outbox.prepare().await;
         kept.map_err(|it| format!("reports cannot be kept (worker.state-dir): {}", Chain(&it)))?;
-        for folder in secrets::abandoned(&self.secrets.places) {
+        let opened = Journal::open(&self.state_dir, &self.host);
+        let (journal, inheritance) = opened
+            .map_err(|it| format!("what is begun cannot be kept (worker.state-dir): {}", Chain(&it)))?;
+        // Those of what is left go on with it; the others are removed as they are dropped here.
+        let (secrets, unwanted): (Vec<_>, Vec<_>) = secrets::abandoned(&self.secrets.places)
+            .into_iter()
+            .partition(|it| inheritance.begun.iter().any(|begun| begun.task == *it.task()));
+        for folder in &unwanted {
             tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
         }
+        let _ = self.journal.set(journal);
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(Estate { inheritance, secrets });
         if self.secrets.inline.is_empty() {
             return Ok(());
         }
@@ -140,6 +201,25 @@ impl Executor {
     /// Runs one job for a person and tells how it ended; an error is that it was not begun.
     pub async fn by_hand(&self, job: &Job, hand: ByHand) -> Result<Ended, Failure> {
         job::by_hand(job, hand, self).await
+    }
+
+    /// None for a person, and before [`Executor::prepare`].
+    fn journal(&self) -> Option<&Journal> {
+        self.journal.get()
+    }
+
+    /// Whose the containers are that are started here, as their labels say.
+    fn worker(&self) -> &str {
+        self.journal().map_or(&self.host, Journal::worker)
+    }
+
+    /// The forge knows how a task has ended.
+    async fn told(&self, task: &TaskId) {
+        if let Some(journal) = self.journal()
+            && let Err(error) = journal.told(task).await
+        {
+            tracing::warn!(error = %Chain(&error), "that a job was told of is not written down");
+        }
     }
 
     /// What was understood of it.

@@ -1,10 +1,12 @@
 //! Events become tasks. The event says where to look, the forge says what is true.
 
+use std::convert::Infallible;
+
 use common::Clock;
 use common::broker::Outgoing;
 use common::event::{Action, Envelope, Event, IssuesEvent, PullRequestEvent, StatusEvent};
 use common::forge::{Forge, ForgeError, Item, Pull, PullState, Status};
-use common::id::RepoName;
+use common::id::{RepoName, TaskId};
 use futures_util::future::{join, try_join};
 
 use super::issue::find;
@@ -23,6 +25,9 @@ pub struct Scanner {
 }
 
 impl Handler for Scanner {
+    /// An event that was being looked at is looked at again.
+    type Left = Infallible;
+
     async fn handle(&self, work: Work) -> Result<Vec<Outgoing>, Failure> {
         let event = Envelope::decode(&work.body).and_then(|it| it.parse());
         // The outline leaves out what the payload says: it goes into the log.
@@ -30,6 +35,20 @@ impl Handler for Scanner {
         let found = self.found(&event).await.map_err(Failure::forge)?;
         Ok(found.iter().map(|it| it.outgoing(work.headers.caused())).collect())
     }
+
+    async fn left(&self) -> Vec<Infallible> {
+        Vec::new()
+    }
+
+    async fn resume(&self, _: Work, left: Infallible) -> Result<Vec<Outgoing>, Failure> {
+        match left {}
+    }
+
+    async fn give_up(&self, left: Infallible) {
+        match left {}
+    }
+
+    async fn settled(&self, _: &TaskId) {}
 }
 
 impl Scanner {

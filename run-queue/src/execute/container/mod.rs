@@ -132,6 +132,17 @@ impl Container {
         }
     }
 
+    /// Whether there is such a container.
+    pub(super) async fn is_there(&mut self) -> Result<bool, EngineError> {
+        let mut exists = self.engine.command("container");
+        exists.args(["exists", &self.name]);
+        match self.engine.ask("container exists", exists).await {
+            Ok(_) => Ok(true),
+            Err(EngineError::Refused { status, .. }) if status.code() == Some(1) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Its exit code, when it has ended.
     pub async fn ended(&mut self) -> Result<i32, EngineError> {
         match &mut self.means {

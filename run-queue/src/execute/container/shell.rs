@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Container, Engine, EngineError};
 
 /// In the checkout, where there is one; the better shell, where there is one.
-const SHELL: &str =
-    "cd make-checkout-workdir 2>/dev/null; if command -v bash >/dev/null; then exec bash; fi; exec sh";
+const SHELL: &str = "cd make-checkout-workdir 2>/dev/null || cd /var/tmp/make-checkout-workdir 2>/dev/null; if command -v bash >/dev/null; then exec bash; fi; exec sh";
 
 /// The files of a container as an image, which is gone with this value.
 #[derive(Debug)]

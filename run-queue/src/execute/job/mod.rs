@@ -2,6 +2,7 @@
 
 mod arguments;
 mod by_hand;
+mod left;
 mod origin;
 mod plan;
 mod report;
@@ -15,10 +16,12 @@ use common::Chain;
 use common::forge::{NewStatus, Status, StatusState};
 use common::id::Slug;
 use common::logs::{Folder, Log, LogError, Own};
-use common::task::Job;
+use common::task::{Job, Kind, Task};
 
 pub(super) use by_hand::perform as by_hand;
 pub use by_hand::{ByHand, Ended};
+pub use left::LeftJob;
+pub(super) use left::find as find_left;
 pub use verdict::Verdict;
 
 use self::plan::{Plan, Standing};
@@ -159,8 +162,14 @@ async fn note(
 /// Runs the job of a delivery and tells how it ended, unless it will be delivered again.
 async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Result<(), Failure> {
     let reporter = Reporter { plan, url: log.url(), work, cx };
-    let run = Run { plan, work, cx, url: &reporter.url, worker: &cx.host, shell: None };
-    let Course { begun, verdict } = course(&reporter, &run, log).await?;
+    let run = Run { plan, work, cx, url: &reporter.url, worker: cx.worker(), shell: None };
+    let course = course(&reporter, &run, log).await?;
+    tell(&reporter, course).await
+}
+
+/// Tells how a job has ended, unless it will be delivered again.
+async fn tell(reporter: &Reporter<'_>, course: Course) -> Result<(), Failure> {
+    let Course { begun, verdict } = course;
     if verdict == Verdict::Abandoned {
         return Err(Failure::Abandoned);
     }
@@ -170,6 +179,53 @@ async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Resul
         _ => Ok(()),
     }
 }
+
+/// Goes on with a job that another process of this host has left, and tells how it ended.
+pub(super) async fn resume(left: LeftJob, work: &Work, cx: &Executor) -> Result<(), Failure> {
+    let LeftJob { begun, container, _secrets, .. } = left;
+    // It ended, and that was told; only its message was not settled.
+    let Some(found) = container else { return Ok(()) };
+    let task = Task::parse(&work.body).map_err(|it| Failure::Fail(it.outline()))?;
+    let Kind::Job(mut job) = task.kind else {
+        return Err(Failure::Fail("what was left is no job".to_owned()));
+    };
+    // What was asked for may be a branch, which may have moved.
+    job.sha.get_or_insert_with(|| begun.sha.clone());
+    let plan = patient_plan(&job, work, cx).await?;
+    let log = patient(work, cx.logs.resume(&plan.slug)).await?.map_err(Failure::retry)?;
+    let reporter = Reporter { plan: &plan, url: log.url(), work, cx };
+    let run = Run { plan: &plan, work, cx, url: &reporter.url, worker: cx.worker(), shell: None };
+    let mut log = log;
+    let verdict = run.resume(&begun, found, &mut log).await;
+    let verdict = close(&run, log, verdict).await;
+    tell(&reporter, Course { begun: reporter.said(), verdict }).await
+}
+
+/// Puts away what another worker has begun anew.
+pub(super) async fn give_up(left: LeftJob, cx: &Executor) {
+    if let Some(found) = left.container {
+        left::remove(&cx.container.engine, found).await;
+    }
+    if let Some(journal) = cx.journal() {
+        left::forget(journal, &left.begun).await;
+    }
+}
+
+/// A container runs already, so a forge that is away is waited for.
+async fn patient_plan<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Plan<'a>, Failure> {
+    loop {
+        match plan::plan(job, cx).await {
+            Err(Failure::Later { reason, .. }) => {
+                tracing::warn!(reason, "what was left has to wait for the forge");
+                let pause = tokio::time::sleep(PLAN_PAUSE);
+                work.cancelled.run_until_cancelled(pause).await.ok_or(Failure::Abandoned)?;
+            }
+            planned => return planned,
+        }
+    }
+}
+
+const PLAN_PAUSE: Duration = Duration::from_secs(5);
 
 /// What there is to tell of a run.
 struct Course {
@@ -188,14 +244,20 @@ async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<
             return Err(failure);
         }
     };
-    let verdict = run.run(&mut log).await.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
-    let verdict = match patient(run.work, end(log, &verdict)).await {
+    let verdict = run.run(&mut log).await;
+    let verdict = close(run, log, verdict).await;
+    Ok(Course { begun, verdict })
+}
+
+/// Ends the log of a run that has ended.
+async fn close(run: &Run<'_>, log: Log, verdict: anyhow::Result<Verdict>) -> Verdict {
+    let verdict = verdict.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
+    match patient(run.work, end(log, &verdict)).await {
         // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
         Ok(Err(error)) if !verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
         Ok(_) => verdict,
         Err(_) => Verdict::Abandoned,
-    };
-    Ok(Course { begun, verdict })
+    }
 }
 
 /// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.

@@ -28,11 +28,16 @@ impl Reporter<'_> {
     /// It runs. The answer is what was said.
     pub(super) async fn begin(&self) -> Result<Option<NewStatus>, Failure> {
         let Plan { job, forge, sha, .. } = self.plan;
-        let status = self.status(StatusState::Pending, "In progress");
+        let status = self.said();
         if let Some(status) = &status {
             forge.post_status(&job.repo, sha, status).await.map_err(Failure::forge)?;
         }
         Ok(status)
+    }
+
+    /// What is said when it begins.
+    pub(super) fn said(&self) -> Option<NewStatus> {
+        self.status(StatusState::Pending, "In progress")
     }
 
     /// It has ended. Returns when the forge knows, or when what it is to know is kept on the disk: a run must not be for nothing
@@ -40,6 +45,7 @@ impl Reporter<'_> {
     pub(super) async fn end(&self, verdict: &Verdict, begun: Option<NewStatus>) -> Result<(), Failure> {
         let report = Report { begun, ..self.last(verdict) };
         deliver(report, self.plan.forge, self.work, self.cx).await?;
+        self.cx.told(&self.work.headers.id).await;
         tracing::info!(repo.name = %self.plan.job.repo, log = self.url, state = ?verdict.state(), "the job has ended");
         Ok(())
     }

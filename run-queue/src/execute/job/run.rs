@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use common::Chain;
 use common::broker::Headers;
+use common::id::SecretName;
 use common::logs::{Log, Masks};
 use common::task::Minutes;
 use secrecy::ExposeSecret;
 
 use super::super::Executor;
 use super::super::attachments;
-use super::super::container::{Container, Order, Owner};
+use super::super::container::{Container, Found, Order, Owner};
+use super::super::journal::{Begun, State};
 use super::super::secrets::{self, Decision, GivenSecrets, Rules};
 use super::arguments::Arguments;
 use super::origin::origins;
@@ -35,7 +37,8 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Runs the container unless the work is stale already. An error is never the user's.
     pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Verdict> {
-        log.write(format!("{}\n\nRunning on: {}\n", self.plan.title, self.cx.host)).await?;
+        let mut header = format!("{}\n\nRunning on: {}\n", self.plan.title, self.cx.host);
+        log.write(&header).await?;
         if let Some(stale) = self.plan.staleness().await.map_err(|it| chain(&it))? {
             return Ok(stale);
         }
@@ -44,9 +47,15 @@ impl Run<'_> {
             Err(refused) => return Ok(refused),
         };
         let Content { checkout, image } = &content;
-        log.write(format!("Image: {image}\nCommit: {} {}\n\n", checkout.repo, checkout.sha)).await?;
-        let secrets = self.secrets(&content, log).await?;
-        log.mask(Masks::new(secrets.values().iter().map(ExposeSecret::expose_secret))?).await?;
+        let (given, withheld) = self.decide(&content).await?;
+        for line in &withheld {
+            tracing::info!("{line}");
+        }
+        let not_given: String = withheld.iter().flat_map(|it| ["Not given: ", it, "\n"]).collect();
+        let more = format!("Image: {image}\nCommit: {} {}\n\n{not_given}", checkout.repo, checkout.sha);
+        log.write(&more).await?;
+        header += &more;
+        let secrets = self.give(&given, log).await?;
         let arguments = Arguments {
             job: self.plan.job,
             content: &content,
@@ -61,35 +70,91 @@ impl Run<'_> {
             command: &arguments.command(),
             spool: &self.cx.logs.spool,
         };
+        self.remember(header, given).await?;
         let mut container = Container::start(&self.cx.container.engine, order).await?;
-        let ended = self.end_of(&mut container, log).await;
-        // What follows is housekeeping: its troubles do not change how the job ended.
-        if let Err(error) = self.collect(&mut container, &ended, log).await {
-            log.write(format!("Attachments could not be collected: {error:#}\n")).await?;
-            tracing::warn!("attachments could not be collected: {error:#}");
-        }
+        let limit = self.limit();
+        let ended = self.attend(&mut container, log, limit.limit().unwrap_or(Duration::MAX)).await;
         if let (Some(shell), Ok(Verdict::Exited(_) | Verdict::TimedOut(_))) = (self.shell, &ended) {
             let options = Arguments { limit: Minutes(0), ..arguments }.options();
             shell.keep(&mut container, options, secrets).await;
         }
-        if let Err(error) = container.remove().await {
-            tracing::warn!(error = %Chain(&error), "a container could not be removed");
+        remove(container).await;
+        ended
+    }
+
+    /// Goes on with a container that another process has started, as if it had been ours. The log is that from its first byte.
+    pub(super) async fn resume(&self, begun: &Begun, found: Found, log: &mut Log) -> anyhow::Result<Verdict> {
+        log.write(&begun.header).await?;
+        let _secrets = self.give(&begun.given, log).await?;
+        let mut container = Container::take_over(&self.cx.container.engine, found).await?;
+        let seconds = self.cx.clock.now().as_second().saturating_sub(begun.since);
+        let since = Duration::from_secs(seconds.try_into().unwrap_or_default());
+        let limit = self.limit().limit().map_or(Duration::MAX, |it| it.saturating_sub(since));
+        let ended = self.attend(&mut container, log, limit).await;
+        remove(container).await;
+        ended
+    }
+
+    /// To its end, with all that it leaves in the log and beside it.
+    async fn attend(
+        &self,
+        container: &mut Container,
+        log: &mut Log,
+        limit: Duration,
+    ) -> anyhow::Result<Verdict> {
+        let ended = self.end_of(container, log, limit).await;
+        // What follows is housekeeping: its troubles do not change how the job ended.
+        if let Err(error) = self.collect(container, &ended, log).await {
+            log.write(format!("Attachments could not be collected: {error:#}\n")).await?;
+            tracing::warn!("attachments could not be collected: {error:#}");
+        }
+        // Who removes a container by force kills it first.
+        if let Ok(Verdict::Exited(KILLED)) = ended
+            && !container.is_there().await?
+        {
+            anyhow::bail!("somebody has removed the container");
         }
         ended
     }
 
-    /// What the rules give of the secrets that the job names; its log says what they don't.
-    async fn secrets(&self, content: &Content, log: &mut Log) -> anyhow::Result<GivenSecrets> {
+    /// Writes down what is about to run, for the case that this process does not live to see its end.
+    async fn remember(&self, header: String, given: Vec<SecretName>) -> anyhow::Result<()> {
+        let Some(journal) = self.cx.journal() else { return Ok(()) };
+        let Work { queue, body, headers, .. } = self.work;
+        let begun = Begun {
+            task: headers.id.clone(),
+            attempt: headers.attempt.number(),
+            queue: queue.name().to_owned(),
+            delivery: headers.delivery.clone(),
+            trace: headers.trace.to_string(),
+            body: String::from_utf8_lossy(body).into_owned(),
+            claim: self.plan.claim(&headers.id),
+            sha: self.plan.sha.clone(),
+            header,
+            given,
+            since: self.cx.clock.now().as_second(),
+            state: State::Runs,
+        };
+        Ok(journal.put(begun).await?)
+    }
+
+    /// What the rules give of the secrets that the job names, and what they don't.
+    async fn decide(&self, content: &Content) -> anyhow::Result<(Vec<SecretName>, Vec<String>)> {
         let (cx, named) = (self.cx, &self.plan.job.secrets);
         let default_forge = cx.forges.default_forge().name();
         let rules = Rules { container: &cx.container, secrets: &cx.secrets, default_forge };
         let origins = origins(self.plan, content, &rules, cx).await.map_err(|it| chain(&it))?;
         let Decision { given, withheld } = rules.decide(named, &origins);
-        for line in withheld {
-            tracing::info!("{line}");
-            log.write(format!("Not given: {line}\n")).await?;
-        }
-        Ok(secrets::give(&self.work.headers.id, &given, &cx.container, &cx.secrets)?)
+        let withheld = withheld.iter().map(ToString::to_string).collect();
+        Ok((given.into_iter().cloned().collect(), withheld))
+    }
+
+    /// Prepares these, and keeps them out of the log from here on.
+    async fn give(&self, given: &[SecretName], log: &mut Log) -> anyhow::Result<GivenSecrets> {
+        let given: Vec<_> = given.iter().collect();
+        let secrets = secrets::give(&self.work.headers.id, &given, &self.cx.container, &self.cx.secrets)?;
+        log.mask(Masks::new(secrets.values().iter().map(ExposeSecret::expose_secret))?).await?;
+        Ok(secrets)
     }
 
     fn owner(&self) -> Owner {
@@ -98,11 +163,15 @@ impl Run<'_> {
     }
 
     /// Waits for the end, or for a reason to make one. The time runs while the image is fetched, too.
-    async fn end_of(&self, container: &mut Container, log: &mut Log) -> anyhow::Result<Verdict> {
-        let limit = self.limit();
+    async fn end_of(
+        &self,
+        container: &mut Container,
+        log: &mut Log,
+        limit: Duration,
+    ) -> anyhow::Result<Verdict> {
         let early = tokio::select! {
             ended = follow(container, log) => return ended,
-            () = tokio::time::sleep(limit.limit().unwrap_or(Duration::MAX)) => Verdict::TimedOut(limit),
+            () = tokio::time::sleep(limit) => Verdict::TimedOut(self.limit()),
             stale = self.watch() => stale,
             () = self.work.cancelled.cancelled() => Verdict::Abandoned,
         };
@@ -142,6 +211,15 @@ impl Run<'_> {
             attachments::collect(container, &self.cx.logs, log).await?;
         }
         Ok(())
+    }
+}
+
+/// The exit code of a process that was killed.
+const KILLED: i32 = 137;
+
+async fn remove(container: Container) {
+    if let Err(error) = container.remove().await {
+        tracing::warn!(error = %Chain(&error), "a container could not be removed");
     }
 }
 

@@ -13,7 +13,7 @@ use common::id::{SecretName, TaskId};
 use secrecy::{ExposeSecret, SecretSlice};
 
 pub use self::folder::NoPlace;
-use self::folder::SecretFolder;
+pub(super) use self::folder::SecretFolder;
 pub(super) use self::folder::{abandoned, place};
 pub(super) use self::rule::{Author, Decision, Origin, Rules};
 use self::values::Values;

@@ -206,3 +206,99 @@ async fn a_task_that_kills_its_workers_is_dead_after_as_many_as_may_try() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_worker_that_is_killed_and_started_again_goes_on_with_its_job() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        fleet.start_worker(&["execute"]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        let container = fleet.engine.containers().await?;
+        wait_for_line(fleet, "begun").await?;
+        fleet.kill_worker(0).await?;
+        fleet.start_worker(&["execute"]).await?;
+        let goes_on = says("goes on with what another process has left");
+        fleet.worker(0)?.wait_until("that it goes on with it", DEADLINE, goes_on).await?;
+        assert_eq!(fleet.engine.containers().await?, container, "the same container");
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        whole_log(fleet, &repo, &tip).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_ends_while_no_worker_is_there_is_told_by_the_next() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        fleet.start_worker(&["execute"]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        fleet.kill_worker(0).await?;
+        fleet.git.branch("octo/app", "go", "main").await?;
+        let ended = async {
+            let list = ["ps", "--all", "--quiet", "--filter=status=exited", "--filter=label=flotilla.task"];
+            while fleet.engine.run(&list).await?.is_empty() {}
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(DEADLINE, ended).await??;
+        fleet.start_worker(&["execute"]).await?;
+        fleet.forge.wait_for_state(&repo, &tip, "c", StatusState::Success, DEADLINE).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        whole_log(fleet, &repo, &tip).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_back_too_late_removes_its_container() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        fleet.start_worker(&["execute"]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        let first = fleet.engine.containers().await?;
+        fleet.start_worker(&["execute"]).await?;
+        fleet.kill_worker(0).await?;
+        let two = async {
+            while fleet.engine.containers().await?.len() < 2 {}
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(DEADLINE, two).await??;
+        fleet.start_worker(&["execute"]).await?;
+        let too_late = says("another worker has begun what was left here");
+        fleet.worker(1)?.wait_until("that it is too late", DEADLINE, too_late).await?;
+        wait_for_another(fleet, &first).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
+        whole_log(fleet, &repo, &tip).await
+    })
+    .await;
+}
+
+/// Waits until the container of the job has printed this.
+async fn wait_for_line(fleet: &Fleet, line: &str) -> Result<()> {
+    let printed = async {
+        loop {
+            let container = fleet.engine.containers().await?;
+            let name = container.first().context("no container")?.name.clone();
+            if fleet.engine.run(&["logs", &name]).await?.lines().any(|it| it == line) {
+                return Ok(());
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, printed).await?
+}
+
+/// The log has everything once, and in its order.
+async fn whole_log(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
+    let status = fleet.forge.wait_for_state(repo, tip, "c", StatusState::Success, DEADLINE).await?;
+    let log = fleet.log_text(&status).await?;
+    let parts =
+        ["Running on:", "Image:", "Cloning into", "begun\n", "ended\n", "Job ran successfully.  :)\n"];
+    let places: Vec<_> = parts.iter().map(|it| log.find(it)).collect();
+    ensure!(places.is_sorted() && !places.contains(&None), "{places:?}\n{log}");
+    ensure!(parts.iter().all(|it| log.matches(it).count() == 1), "{log}");
+    Ok(())
+}

@@ -70,6 +70,7 @@ async fn a_rule_says_whose_jobs_get_a_secret() {
         assert_eq!(not_given, [expected]);
         // A maintainer has the pull of a stranger tested: that is no word for its secrets.
         let stranger = fleet.open_pull_as("mallory", &app, &change()).await?;
+        fleet.wait_for(&stranger, "debian", StatusState::Pending).await?;
         let trigger =
             NewStatus::new("debian".parse()?, StatusState::Pending, "Not yet tested (direct trigger)");
         fleet.deliver_ok(&fleet.forge.set_status(&app, &stranger.sha, trigger)?).await?;
@@ -147,7 +148,8 @@ async fn start_waiting(fleet: &mut Fleet) -> Result<(RepoName, String)> {
 
 #[tokio::test]
 async fn a_killed_workers_secrets_are_gone_when_the_next_one_starts() {
-    let setup = Setup { worker: false, ..setup() };
+    let execute = "slots = 2\npoll-seconds = 0.2\nfence-seconds = 1\ntakeover-seconds = 4\n".to_owned();
+    let setup = Setup { worker: false, execute, ..setup() };
     run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
         let (repo, tip) = start_waiting(fleet).await?;
         let left = fleet.secrets_in_memory()?;

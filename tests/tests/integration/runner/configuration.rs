@@ -156,10 +156,10 @@ async fn a_job_gets_its_secrets_by_hand_too() {
                        [secrets.external]\noutside = \"~/outside\"\n\
                        [secrets.inline]\ninline = [{file=\"key\"}]\nfolder = {a = \"in a folder\"}\n";
         configure(fleet, secrets)?;
-        repo(fleet, "cd /s; cat inline outside folder/a; wc -c < inline").await?;
+        repo(fleet, "cd /s; for it in inline outside folder/a; do tr a-z n-za-m < $it; echo; done; wc -c < inline").await?;
         let said = run_to(fleet, 0, &["run", "octo/app", "--slug", "s", "--secret", "all", "--secret", "unheard-of"]).await?;
         let log = log(fleet, "s")?;
-        assert!(log.contains("from a file\nfrom the home\nin a folder"), "{log}");
+        assert!(log.contains("sebz n svyr\n\nsebz gur ubzr\n\nva n sbyqre\n12"), "{log}");
         assert!(said.err.contains("unheard-of"), "{}", said.err);
         run_to(fleet, 1, &["run", "octo/app"]).await?;
         let both = settings(fleet, "") + "[secrets]\nexternal.x = \"/x\"\ninline.x = \"x\"\n";
