@@ -268,7 +268,11 @@ async fn who_comes_back_too_late_removes_its_container() {
         fleet.start_worker(&["execute"]).await?;
         let too_late = says("another worker has begun what was left here");
         fleet.worker(1)?.wait_until("that it is too late", DEADLINE, too_late).await?;
-        wait_for_another(fleet, &first).await?;
+        let gone = async {
+            while fleet.engine.containers().await?.iter().any(|it| first.contains(it)) {}
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(DEADLINE, gone).await??;
         open_gate(fleet, &repo, &tip).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
