@@ -2,7 +2,7 @@
 //!
 //! The kernel says when the first process of a container is gone; the engine, asked then, has its exit code, as its monitor writes
 //! that down when it has the last of the output. That takes some 40 ms. An engine's process that waits (`podman wait`) would
-//! take 40 MB for each job, look every 250 ms only, and come after the engine's own clean-up.
+//! be one more process for each job, look every 250 ms by default, and come after the engine's own clean-up.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
