@@ -112,15 +112,7 @@ impl People<'_> {
             Act::Label { pick } => {
                 self.tell(pick, "labelled", |forge, it| forge.label(&it.repo, it.number, "bug"))?;
             }
-            Act::Trigger { pick } => self.tell(pick, "triggered", |forge, it| {
-                let head = it.heads.last_mut().context("a pull without a commit")?;
-                head.triggers += 1;
-                let context = it.contexts.first().context("a pull without a context")?.parse()?;
-                let words = "Not yet tested (direct trigger)".to_owned();
-                let status =
-                    NewStatus { context, state: StatusState::Pending, description: words, target_url: None };
-                forge.set_status(&it.repo, &head.sha, status)
-            })?,
+            Act::Trigger { pick } => self.trigger(pick)?,
             Act::Merge { pick } => self.tell(pick, "merged", |forge, it| {
                 it.end = End::Merged;
                 forge.merge(&it.repo, it.number)
@@ -131,6 +123,25 @@ impl People<'_> {
             })?,
         }
         Ok(())
+    }
+
+    /// Asks for another run of what has a status for each context. Where one has none and another is asked for, the scanners leave the
+    /// first alone: they begin all contexts only where there is no status at all.
+    fn trigger(&mut self, pick: usize) -> Result<()> {
+        let Some(pull) = self.pick(pick).and_then(|it| self.asked.pulls.get(it)) else { return Ok(()) };
+        let sha = &pull.heads.last().context("a pull without a commit")?.sha;
+        let statuses = self.forge.statuses(&pull.repo, sha);
+        if !pull.contexts.iter().all(|it| statuses.iter().any(|status| status.context == *it)) {
+            return Ok(());
+        }
+        self.tell(pick, "triggered", |forge, it| {
+            let head = it.heads.last_mut().context("a pull without a commit")?;
+            head.triggers += 1;
+            let context = it.contexts.first().context("a pull without a context")?.parse()?;
+            let description = "Not yet tested (direct trigger)".to_owned();
+            let state = StatusState::Pending;
+            forge.set_status(&it.repo, &head.sha, NewStatus { context, state, description, target_url: None })
+        })
     }
 
     /// One of the open pulls, if there is one.
