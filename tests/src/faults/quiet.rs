@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// Longer than one look takes on a busy machine.
 const LOOK: Duration = Duration::from_secs(20);
 /// Longer than all pauses between attempts, and than any forge wants to be left alone.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// Waits for it. What is still going on at the limit is wrong.
 pub(super) async fn wait(field: &mut Field<'_>, vhost: &str) -> Vec<String> {
@@ -60,6 +60,7 @@ async fn look(field: &mut Field<'_>, vhost: &str) -> Result<Vec<String>> {
             busy(worker, &mut found).await?;
         }
         let kept = fs::read_dir(state.join("reports")).into_iter().flatten().flatten();
+        let kept = kept.filter(|it| !it.file_name().to_string_lossy().starts_with('.'));
         found.extend(kept.map(|it| format!("a report is kept: {}", it.path().display())));
     }
     let containers = field.engine.containers().await?;
