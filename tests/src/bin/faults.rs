@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum};
 use tests::faults::{self, Fault, Options};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Breaks a fleet of its own at random while it works, and says what was lost and what was done twice
 #[derive(Parser)]
@@ -42,7 +43,13 @@ impl Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse().options()).await {
+    let options = Cli::parse().options();
+    // Whatever was started ends when the run is dropped.
+    let ended = tokio::select! {
+        ended = run(options) => ended,
+        signal = asked_to_end() => signal.and_then(|()| bail!("ended by a signal")),
+    };
+    match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -50,6 +57,15 @@ async fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+async fn asked_to_end() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        pressed = tokio::signal::ctrl_c() => pressed?,
+    }
+    Ok(())
 }
 
 async fn run(options: Options) -> Result<bool> {

@@ -256,3 +256,46 @@ impl fmt::Display for Verdict {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// A command that was asked for once, and what is said of these runs of it: lost, doubled.
+    fn judged(runs: &[(i64, Option<i64>)], excuses: &[Excuse]) -> (usize, usize) {
+        let name = "command-0".to_owned();
+        let run = |(begin, end): &(i64, Option<i64>)| Run {
+            name: name.clone(),
+            worker: 7,
+            begin: at(*begin),
+            end: end.map(at),
+        };
+        let asked = Asked { pulls: Vec::new(), commands: vec![name.clone()] };
+        let sent = [Sent { what: name.clone(), tries: 1, accepted: true, wrong: Vec::new() }];
+        let mut verdict = Verdict::default();
+        verdict.commands(&asked, &runs.iter().map(run).collect::<Vec<_>>(), &sent, excuses);
+        (verdict.lost.len(), verdict.doubled.len())
+    }
+
+    #[test]
+    fn a_command_runs_once_unless_its_worker_was_in_trouble() {
+        let excuse = |worker, from| Excuse {
+            place: Place::Worker(0),
+            worker: Some(worker),
+            from: at(from),
+            to: Some(at(from + 1)),
+        };
+        assert_eq!(judged(&[(1, Some(2))], &[]), (0, 0));
+        assert_eq!(judged(&[], &[]), (1, 0));
+        assert_eq!(judged(&[(1, None)], &[excuse(7, 1)]), (1, 0));
+        let twice = [(10, None), (20, Some(21))];
+        assert_eq!(judged(&twice, &[]), (0, 1));
+        assert_eq!(judged(&twice, &[excuse(7, 12)]), (0, 0));
+        assert_eq!(judged(&twice, &[excuse(8, 12)]), (0, 1), "another worker's trouble");
+        assert_eq!(judged(&twice, &[excuse(7, 2)]), (0, 1), "long before");
+    }
+}
