@@ -81,6 +81,11 @@ impl Engine {
         vec!["--network=host".into(), "--pull=never".into(), format!("--label={LABEL}={}", self.label)]
     }
 
+    /// The label, `NAME=VALUE`, that tells the containers of this engine from all others.
+    pub fn label(&self) -> String {
+        format!("{LABEL}={}", self.label)
+    }
+
     /// What our programs need in their environment for their podman to work.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         self.settings.iter().map(|it| (settings::CONTAINERS_CONF, it.path.display().to_string())).collect()

@@ -12,6 +12,7 @@
 //! | [`mail`] | a mail server, with troubles |
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
+//! | [`faults`] | a fleet in which everything breaks, and what must be true of it afterwards |
 //! | [`openapi`] | what GitHub says of its API |
 //! | [`browser`] | Chromium without a screen, and a web server with a log that grows |
 //! | [`leftovers`] | what a run has left behind |
@@ -25,6 +26,7 @@
 pub mod broker;
 pub mod browser;
 pub mod engine;
+pub mod faults;
 pub mod fleet;
 pub mod forge;
 pub mod git;

@@ -158,6 +158,11 @@ impl Broker {
         self.node.as_ref().context("only a private broker can be told")?.sync().await
     }
 
+    /// Runs `rabbitmqctl` with these arguments on a private broker.
+    pub async fn control(&self, arguments: &[&str]) -> Result<()> {
+        self.node.as_ref().context("only a private broker can be told")?.control(arguments).await
+    }
+
     /// Kills a private broker as a power cut would. [`Self::restart`] brings it back.
     pub fn kill(&mut self) -> Result<()> {
         self.node()?.kill();

@@ -14,14 +14,25 @@ use crate::secrets;
 impl Fleet {
     /// Starts the receiver, and says where it listens to events.
     pub async fn start_webhook(&mut self) -> Result<()> {
-        let arguments = ["--config".to_owned(), self.config_file().display().to_string()];
-        let mut program = Program::start("webhook", 0, self.folder.path(), &arguments, &[])?;
+        self.start_webhook_with(&[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn start_webhook_with(&mut self, arguments: &[&str]) -> Result<()> {
+        let mut all: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+        all.extend(["--config".to_owned(), self.config_file().display().to_string()]);
+        let mut program = Program::start("webhook", 0, self.folder.path(), &all, &[])?;
         let address = program.listening("events").await?;
         let ready = |event: &serde_json::Value| (event["message"] == "connected to the broker").then_some(());
         program.wait_until("that it is connected", DEADLINE, ready).await?;
         self.hook = Some(Hook::new(&format!("http://{address}/"), secrets::WEBHOOK_TOKEN)?);
         self.webhook = Some(program);
         Ok(())
+    }
+
+    /// What sends events to the receiver.
+    pub fn hook(&self) -> Result<Hook> {
+        self.hook.clone().context("this fleet has no receiver")
     }
 
     /// The receiver.

@@ -3,6 +3,7 @@
 mod command_line;
 mod documents;
 mod environment;
+mod faults;
 mod fleet;
 mod forge;
 mod logs;

@@ -1,0 +1,227 @@
+//! What people do on the forge and at the broker while things break, and what they may expect of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use common::broker::Broker as Connector;
+use common::forge::{NewStatus, StatusState};
+use common::id::{BranchName, CommitSha, PullNumber, RepoName};
+use common::queue::Queue;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::diary::Diary;
+use super::schedule::{Act, Change};
+use super::send::{self, Sent};
+use crate::forge::{Delivery, FakeForge, Hook, NewPull};
+use crate::git::{File, GitServer, pull_head};
+
+/// What a commit's tests are: they say that they ran, take their time, and end as the commit wants.
+const SCRIPT: &str =
+    "#!/bin/sh\n. ./change\necho \"ran $TEST_REVISION\"\nsleep \"$seconds\"\nexit \"$code\"\n";
+
+/// Everybody who asks something of the fleet.
+pub(super) struct People<'a> {
+    pub(super) forge: &'a FakeForge,
+    pub(super) git: &'a GitServer,
+    pub(super) hook: Hook,
+    pub(super) connector: Connector,
+    pub(super) diary: Arc<Diary>,
+    /// The repositories and their contexts.
+    pub(super) repos: Vec<(RepoName, Vec<String>)>,
+    /// Where commands write that they run.
+    pub(super) book: PathBuf,
+    pub(super) asked: Asked,
+    pub(super) sending: JoinSet<Sent>,
+}
+
+/// All that was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) pulls: Vec<PullStory>,
+    /// Their names.
+    pub(super) commands: Vec<String>,
+}
+
+/// A pull and what became of it.
+#[derive(Debug)]
+pub(super) struct PullStory {
+    pub(super) repo: RepoName,
+    pub(super) contexts: Vec<String>,
+    pub(super) number: PullNumber,
+    /// Oldest first; never empty.
+    pub(super) heads: Vec<Head>,
+    pub(super) end: End,
+}
+
+/// A commit that is or was a pull's head.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) sha: CommitSha,
+    pub(super) change: Change,
+    /// How often somebody asked for another run, under the pull's first context.
+    pub(super) triggers: usize,
+}
+
+/// How a pull ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Open,
+    Merged,
+    Closed,
+}
+
+impl People<'_> {
+    /// Makes the repositories.
+    pub(super) async fn settle_in(&self) -> Result<()> {
+        for (repo, _) in &self.repos {
+            let script = File::new(".cockpit-ci/run", SCRIPT).executable();
+            let tip = self.git.create(repo.as_str(), &[script]).await?;
+            self.forge.add_repo(repo, &BranchName::new("main")?, &CommitSha::new(tip)?);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn act(&mut self, act: Act) -> Result<()> {
+        match act {
+            Act::Open(change) => {
+                let (delivery, what) = self.open(change).await?;
+                self.send(delivery, what);
+            }
+            Act::OpenMany(change, times) => {
+                let (delivery, what) = self.open(change).await?;
+                for _ in 0..times {
+                    self.send(delivery.clone(), what.clone());
+                }
+            }
+            Act::OpenSwapped(first, second) => {
+                let (opened, what) = self.open(first).await?;
+                let index = self.asked.pulls.len() - 1;
+                let (pushed, later) = self.push(index, second).await?;
+                self.send(pushed, later);
+                self.send(opened, what);
+            }
+            Act::Command(takes) => self.command(takes.as_secs_f64()),
+            Act::Push { pick, change } => {
+                if let Some(index) = self.pick(pick) {
+                    let (delivery, what) = self.push(index, change).await?;
+                    self.send(delivery, what);
+                }
+            }
+            Act::Label { pick } => {
+                self.tell(pick, "labelled", |forge, it| forge.label(&it.repo, it.number, "bug"))?;
+            }
+            Act::Trigger { pick } => self.trigger(pick)?,
+            Act::Merge { pick } => self.tell(pick, "merged", |forge, it| {
+                it.end = End::Merged;
+                forge.merge(&it.repo, it.number)
+            })?,
+            Act::Close { pick } => self.tell(pick, "closed", |forge, it| {
+                it.end = End::Closed;
+                forge.close(&it.repo, it.number)
+            })?,
+        }
+        Ok(())
+    }
+
+    /// Asks for another run of what has a status for each context. Where one has none and another is asked for, the scanners leave the
+    /// first alone: they begin all contexts only where there is no status at all.
+    fn trigger(&mut self, pick: usize) -> Result<()> {
+        let Some(pull) = self.pick(pick).and_then(|it| self.asked.pulls.get(it)) else { return Ok(()) };
+        let sha = &pull.heads.last().context("a pull without a commit")?.sha;
+        let statuses = self.forge.statuses(&pull.repo, sha);
+        if !pull.contexts.iter().all(|it| statuses.iter().any(|status| status.context == *it)) {
+            return Ok(());
+        }
+        self.tell(pick, "triggered", |forge, it| {
+            let head = it.heads.last_mut().context("a pull without a commit")?;
+            head.triggers += 1;
+            let context = it.contexts.first().context("a pull without a context")?.parse()?;
+            let description = "Not yet tested (direct trigger)".to_owned();
+            let state = StatusState::Pending;
+            forge.set_status(&it.repo, &head.sha, NewStatus { context, state, description, target_url: None })
+        })
+    }
+
+    /// One of the open pulls, if there is one.
+    fn pick(&self, pick: usize) -> Option<usize> {
+        let open: Vec<_> = (0..self.asked.pulls.len())
+            .filter(|it| self.asked.pulls.get(*it).is_some_and(|it| it.end == End::Open))
+            .collect();
+        open.get(pick.checked_rem(open.len())?).copied()
+    }
+
+    fn tell(
+        &mut self,
+        pick: usize,
+        what: &str,
+        change: impl FnOnce(&FakeForge, &mut PullStory) -> Result<Delivery>,
+    ) -> Result<()> {
+        let Some(pull) = self.pick(pick).and_then(|it| self.asked.pulls.get_mut(it)) else { return Ok(()) };
+        let delivery = change(self.forge, pull)?;
+        let what = format!("{what} {pull}");
+        self.send(delivery, what);
+        Ok(())
+    }
+
+    fn send(&mut self, delivery: Delivery, what: String) {
+        let sending = send::deliver(self.hook.clone(), delivery, what, Arc::clone(&self.diary));
+        self.sending.spawn(sending);
+    }
+
+    async fn open(&mut self, change: Change) -> Result<(Delivery, String)> {
+        let pulls = &mut self.asked.pulls;
+        let (repo, contexts) = self.repos.get(pulls.len() % self.repos.len()).context("no repository")?;
+        // The forge numbers pulls; the commit has to be there before.
+        let next = self.forge.next_number(repo)?;
+        let sha = self.git.push_pull(repo.as_str(), next.get(), "main", &[file(change, 1)]).await?;
+        let sha = CommitSha::new(sha)?;
+        let new = NewPull::new("A change", "alice", sha.clone(), BranchName::new("main")?);
+        let (number, delivery) = self.forge.open_pull(repo, new)?;
+        // A job may have opened an issue meanwhile, which takes a number.
+        let reference = pull_head(number.get());
+        self.git.git(repo.as_str(), &["update-ref", &reference, sha.as_str()]).await?;
+        let heads = vec![Head { sha, change, triggers: 0 }];
+        let pull =
+            PullStory { repo: repo.clone(), contexts: contexts.clone(), number, heads, end: End::Open };
+        let what = format!("opened {pull}");
+        pulls.push(pull);
+        Ok((delivery, what))
+    }
+
+    async fn push(&mut self, index: usize, change: Change) -> Result<(Delivery, String)> {
+        let pull = self.asked.pulls.get_mut(index).context("no such pull")?;
+        let files = [file(change, pull.heads.len() + 1)];
+        let sha = self.git.extend_pull(pull.repo.as_str(), pull.number.get(), &files).await?;
+        let sha = CommitSha::new(sha)?;
+        let delivery = self.forge.push(&pull.repo, pull.number, &sha)?;
+        pull.heads.push(Head { sha, change, triggers: 0 });
+        Ok((delivery, format!("pushed to {pull}")))
+    }
+
+    /// Each line says who: the worker that the shell belongs to.
+    fn command(&mut self, seconds: f64) {
+        let name = format!("command-{}", self.asked.commands.len());
+        let line =
+            |what: &str| format!("echo {what} {name} $PPID $(date +%s.%N) >> '{}'", self.book.display());
+        let text = format!("{}; sleep {seconds}; {}", line("begin"), line("end"));
+        let body = json!({"command": text}).to_string();
+        let (connector, diary) = (self.connector.clone(), Arc::clone(&self.diary));
+        self.sending.spawn(send::put(connector, Queue::Public, body, name.clone(), diary));
+        self.asked.commands.push(name);
+    }
+}
+
+/// Differs with each push, so that no two commits are the same.
+fn file(Change { takes, passes }: Change, push: usize) -> File {
+    let (seconds, code) = (takes.as_secs_f64(), u8::from(!passes));
+    File::new("change", format!("# {push}\nseconds={seconds}\ncode={code}\n"))
+}
+
+impl std::fmt::Display for PullStory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sha = self.heads.last().map(|it| it.sha.short(12)).unwrap_or_default();
+        write!(f, "{}#{} {sha}", self.repo, self.number)
+    }
+}

@@ -1,0 +1,95 @@
+//! When is all quiet: nothing waits, nothing runs, nobody holds anything.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use common::broker::{BrokerError, Session};
+use common::queue::Queue;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::field::Field;
+
+/// How many looks in a row must find nothing: between two of them a message may be on its way.
+const LOOKS: u32 = 4;
+const POLL: Duration = Duration::from_millis(500);
+/// Longer than one look takes on a busy machine.
+const LOOK: Duration = Duration::from_secs(20);
+/// Longer than all pauses between attempts, and than any forge wants to be left alone.
+const LIMIT: Duration = Duration::from_mins(3);
+
+/// Waits for it. What is still going on at the limit is wrong.
+pub(super) async fn wait(field: &mut Field<'_>, vhost: &str) -> Vec<String> {
+    let end = Instant::now() + LIMIT;
+    let mut quiet = 0;
+    loop {
+        let found = match timeout(LOOK, look(field, vhost)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => vec![format!("nobody can look: {error:#}")],
+            Err(_) => vec!["looking took too long".to_owned()],
+        };
+        quiet = if found.is_empty() { quiet + 1 } else { 0 };
+        if quiet >= LOOKS {
+            return Vec::new();
+        }
+        if Instant::now() > end {
+            return found.into_iter().map(|it| format!("not quiet in the end: {it}")).collect();
+        }
+        if let Err(error) = field.keep().await {
+            return vec![format!("a worker that died could not be started again: {error:#}")];
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// What is going on.
+async fn look(field: &mut Field<'_>, vhost: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let session = field.connector.connect("quiet").await?;
+    for queue in Queue::ALL.into_iter().filter(|it| *it != Queue::Dead) {
+        waiting(&session, queue.name(), &mut found).await?;
+    }
+    let queues = field.broker.queues(vhost).await?;
+    for name in queues.iter().filter(|it| it.starts_with("retry.") || it.starts_with("claim.")) {
+        waiting(&session, name, &mut found).await?;
+    }
+    session.close().await;
+    for site in &mut field.sites {
+        let state = site.state();
+        for worker in site.workers() {
+            busy(worker, &mut found).await?;
+        }
+        let kept = fs::read_dir(state.join("reports")).into_iter().flatten().flatten();
+        let kept = kept.filter(|it| !it.file_name().to_string_lossy().starts_with('.'));
+        found.extend(kept.map(|it| format!("a report is kept: {}", it.path().display())));
+    }
+    let containers = field.engine.containers().await?;
+    found.extend(containers.iter().map(|it| format!("the container {} is there", it.name)));
+    Ok(found)
+}
+
+async fn waiting(session: &Session, name: &str, found: &mut Vec<String>) -> Result<()> {
+    match session.depth_of(name).await {
+        Ok(0) | Err(BrokerError::Missing(_)) => Ok(()),
+        Ok(count) => {
+            found.push(format!("{count} wait in {name}"));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn busy(worker: &mut crate::fleet::Program, found: &mut Vec<String>) -> Result<()> {
+    if worker.exited()?.is_some() {
+        return Ok(());
+    }
+    let address = worker.listening("operator endpoints").await?;
+    let metrics = reqwest::get(format!("http://{address}/metrics")).await.context("a worker's metrics");
+    let metrics = metrics?.text().await?;
+    let running = metrics.lines().filter(|it| it.starts_with("flotilla_deliveries_running{"));
+    let running: u32 = running.filter_map(|it| it.rsplit(' ').next()?.parse::<u32>().ok()).sum();
+    if running > 0 {
+        found.push(format!("{} is busy with {running}", worker.name()));
+    }
+    Ok(())
+}
