@@ -69,7 +69,7 @@ impl Settler {
             return bury(received, &format!("out of attempts: {reason}"), publisher).await;
         };
         tracing::warn!(reason = short(reason), pause_s = pause.as_secs_f64(), "tried again later");
-        received.retry(publisher, attempt.next(), pause).await?;
+        received.retry(publisher, pause, reason).await?;
         Ok(Settled::Retried)
     }
 
@@ -80,9 +80,9 @@ impl Settler {
         at_least: Duration,
         publisher: &Publisher,
     ) -> Result<Settled, BrokerError> {
-        let (attempt, pause) = (received.headers().attempt, at_least.max(self.attempts.first_pause));
+        let pause = at_least.max(self.attempts.first_pause);
         tracing::warn!(reason = short(reason), pause_s = pause.as_secs_f64(), "has to wait");
-        received.retry(publisher, attempt, pause).await?;
+        received.delay(publisher, pause).await?;
         Ok(Settled::Delayed)
     }
 }

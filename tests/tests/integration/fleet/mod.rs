@@ -2,6 +2,7 @@
 
 mod claims;
 mod configuration;
+mod dead;
 mod examples;
 mod inspect;
 mod interop;
