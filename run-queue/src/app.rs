@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use common::Chain;
-use common::broker::{Broker, BrokerError};
+use common::broker::{Broker, BrokerError, Contract};
 use common::config::Forges;
 use common::lifecycle::{Exit, Lifecycle, Part};
 use common::queue::Queue;
 use common::service::{self, Readiness};
 use prometheus_client::registry::Registry;
 
+use crate::contract;
 use crate::execute::{ExecuteSettings, Executor, Outbox};
 use crate::link::Linked;
 use crate::metrics::{self, Metrics};
@@ -86,6 +87,16 @@ impl App {
         service::serve_during(listener, operators, lifecycle.run(parts)).await
     }
 
+    /// Says whether the broker fits what this worker does, and ends.
+    pub async fn check_broker(&self) -> Exit {
+        self.broker.print_check(&self.contracts()).await
+    }
+
+    fn contracts(&self) -> Vec<Contract> {
+        let scan = self.scanner.iter().map(|_| contract::scan());
+        scan.chain(self.executor.iter().map(|_| contract::execute(&self.settings))).collect()
+    }
+
     /// Looks at everything once and ends.
     pub async fn sweep(self) -> Exit {
         match self.sweeper {
@@ -98,6 +109,16 @@ impl App {
     pub async fn once(self) -> Exit {
         if let Err(error) = self.prepare().await {
             return cannot_begin(&error);
+        }
+        for contract in self.contracts() {
+            match self.broker.is_fit(&contract).await {
+                Ok(true) => {}
+                Ok(false) => return Exit::Crashed,
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "the broker cannot be looked at");
+                    return Exit::Crashed;
+                }
+            }
         }
         match Box::pin(self.take_one()).await {
             Ok(exit) => exit,
@@ -142,10 +163,11 @@ impl App {
 
     fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
         let Self { worker, settings, scanner, sweeper, watch, executor, broker: _, forges: _ } = self;
-        let settler =
-            |role| Settler { attempts: worker.attempts, times: settings.times, metrics: metrics.of(role) };
+        let times = settings.times;
+        let settler = |role| Settler { attempts: worker.attempts, times, metrics: metrics.of(role) };
         let scan = scanner.map(|it| Role {
             name: "scan",
+            contract: contract::scan(),
             queues: vec![Queue::Webhook],
             slots: SCAN_SLOTS,
             handler: Arc::new(it),
@@ -154,7 +176,8 @@ impl App {
         });
         let execute = executor.map(|it| Role {
             name: "execute",
-            queues: settings.queues,
+            contract: contract::execute(&settings),
+            queues: settings.queues.clone(),
             slots: settings.slots,
             handler: Arc::new(it),
             settler: settler(metrics::Role::Execute),

@@ -3,6 +3,7 @@
 
 mod app;
 mod claims;
+mod contract;
 pub mod execute;
 pub mod handler;
 mod link;

@@ -211,7 +211,7 @@ impl Publisher {
     }
 }
 
-fn arguments(from: &str) -> FieldTable {
+pub(super) fn arguments(from: &str) -> FieldTable {
     let millis = |it: Duration| AMQPValue::LongLongInt(i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
     let mut table = FieldTable::default();
     table.insert("x-expires".into(), millis(KEPT));

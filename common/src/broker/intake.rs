@@ -12,9 +12,9 @@ use lapin::options::{
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Acker, BasicProperties, Channel, Consumer};
 
-use super::error::within;
 use super::carried::{Carried, history};
 use super::dead::{buried, revived, seconds};
+use super::error::within;
 use super::{BrokerError, Burial, ClaimKey, Headers, Publisher};
 use crate::hostname;
 use crate::queue::{Queue, QueueNames};
@@ -241,12 +241,7 @@ impl Received {
         self.later(publisher, again, wait).await
     }
 
-    async fn later(
-        self,
-        publisher: &Publisher,
-        again: Carried,
-        pause: Duration,
-    ) -> Result<(), BrokerError> {
+    async fn later(self, publisher: &Publisher, again: Carried, pause: Duration) -> Result<(), BrokerError> {
         let queue = self.queues.of(self.queue);
         publisher.send_later(queue, &self.body, again.properties(), pause).await?;
         self.ack().await

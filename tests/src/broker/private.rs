@@ -112,10 +112,16 @@ impl Node {
     /// then, on a busy machine, a queue that was declared within a second before a kill was gone afterwards (seen twice in about
     /// forty kills; never of a queue that was older).
     pub(super) async fn sync(&self) -> Result<()> {
+        self.control(&["eval", "mnesia:sync_log()."]).await
+    }
+
+    /// Has `rabbitmqctl` do something.
+    pub(super) async fn control(&self, arguments: &[&str]) -> Result<()> {
         let node = node(&self.ports);
         let control = program()?.with_file_name("rabbitmqctl");
         let output = tokio::process::Command::new(control)
-            .args(["--node", &node, "eval", "mnesia:sync_log()."])
+            .args(["--node", &node])
+            .args(arguments)
             .env("HOME", self.layout.home())
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
             .env("ERL_EPMD_PORT", self.ports.names.to_string())

@@ -67,7 +67,11 @@ impl<'a> Epitaph<'a> {
             attempts: attempt.number(),
             buried: burial.as_ref().and_then(|it| it.at).map(seconds),
             history,
-            headers: headers.iter().flat_map(|it| it.inner()).map(|(key, it)| (key.as_str(), json(it))).collect(),
+            headers: headers
+                .iter()
+                .flat_map(|it| it.inner())
+                .map(|(key, it)| (key.as_str(), json(it)))
+                .collect(),
             message,
         })
     }
@@ -125,7 +129,8 @@ mod tests {
     #[test]
     fn people_read_the_story_in_short() {
         let id = TaskId::new("0193ae5c").unwrap();
-        let burial = |at| Burial { reason: "not a\nJSON object".to_owned(), from: Some("rhel".to_owned()), at };
+        let burial =
+            |at| Burial { reason: "not a\nJSON object".to_owned(), from: Some("rhel".to_owned()), at };
         let at = "2026-11-21T13:45:39.9Z".parse().ok();
         assert_eq!(
             epitaph(&id, Some(burial(at)), None).to_string(),

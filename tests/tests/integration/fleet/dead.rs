@@ -86,7 +86,10 @@ async fn what_is_dead_goes_back_as_it_was_and_begins_anew() {
         assert!(history.ends_with("Z: the first reason"), "{history}");
         assert!(it["buried"].as_str().context("buried")?.ends_with('Z'), "{it}");
         let human = fleet.inspect(&["-q", "dead", "--human"]).await?;
-        assert!(human.contains("attempt 2: out of attempts: the second reason] an old program's\n"), "{human}");
+        assert!(
+            human.contains("attempt 2: out of attempts: the second reason] an old program's\n"),
+            "{human}"
+        );
 
         let unknown = fleet.run_program("publish-queue", &["--from-dead", "nobody"], "").await?;
         assert_eq!(unknown.code, Some(1));

@@ -2,6 +2,7 @@
 
 mod claims;
 mod configuration;
+mod contract;
 mod dead;
 mod examples;
 mod inspect;
