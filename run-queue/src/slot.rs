@@ -116,6 +116,7 @@ impl<H: Handler> Slot<H> {
             body: received.body().clone(),
             headers: headers.clone(),
             cancelled: cancelled.clone(),
+            is_last: self.settler.attempts.pause_after(headers.attempt).is_none(),
             desk: Some(desk),
             stopping: self.stopping.clone(),
         };

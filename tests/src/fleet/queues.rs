@@ -204,7 +204,7 @@ impl Fleet {
         let queues = self.broker.queues(self.vhost.name()).await?;
         for name in queues.iter().filter(|it| it.starts_with("retry.") || it.starts_with("claim.")) {
             later += match session.depth_of(name).await {
-                Err(BrokerError::Missing(_)) => 0, // given up meanwhile
+                Err(BrokerError::Missing(_)) => 0,     // given up meanwhile
                 Err(BrokerError::Refused { .. }) => 0, // a worker's own, that looks whether the broker fits
                 depth => depth?,
             };

@@ -43,7 +43,7 @@ async fn work_that_waits_for_another_attempt_can_be_seen() {
             }
             assert_eq!(seen, ["a", "b", "c"], "in the order of their pauses, and still there");
         }
-        assert_eq!(session.depth_of("retry.public.1024000").await?, 2);
+        assert_eq!(session.depth_of("retry.public.602112").await?, 2);
         assert_eq!(session.depth(Queue::Public).await?, 0);
         session.close().await;
         let channel = fleet.bare_client().await?.create_channel().await?;
