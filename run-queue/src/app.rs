@@ -9,9 +9,11 @@ use common::lifecycle::{Exit, Lifecycle, Part};
 use common::queue::Queue;
 use common::service::{self, Readiness};
 use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
+use crate::burials::Burials;
 use crate::contract;
-use crate::execute::{ExecuteSettings, Executor, Outbox};
+use crate::execute::{ExecuteSettings, Executor, Mailer, Outbox};
 use crate::link::Linked;
 use crate::metrics::{self, Metrics};
 use crate::role::Role;
@@ -38,6 +40,8 @@ pub struct App {
     pub sweeper: Option<Sweeper>,
     /// Reads the scanner's settings again, where events are dealt with.
     pub watch: Option<SettingsWatch>,
+    /// Tells people of messages that are dead, where there is a mail server.
+    pub mailer: Option<Mailer>,
     /// Performs tasks, where it is asked to.
     pub executor: Option<Executor>,
 }
@@ -73,7 +77,9 @@ impl App {
         let forges = self.forges.clone();
         let readiness = Readiness::default();
         let sweeps = SweepMetrics::register(&mut registry);
-        let Roles { scan, sweep, watch, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
+        let (burials, teller) = Burials::new(self.mailer.clone());
+        let metrics = Metrics::register(&mut registry);
+        let Roles { scan, sweep, watch, execute } = self.roles(&metrics, &readiness, &burials);
         let scan = scan.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         let stopping = lifecycle.stopping();
         let sweep = sweep.as_ref().map(|it| Part::new("sweep", it.run(&sweeps, stopping)));
@@ -81,9 +87,10 @@ impl App {
         let watch = watch.map(|it| Part::new("settings", it.run(stopping)));
         let execute = execute.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         let reports = outbox.as_ref().map(|it| Part::new("reports", it.run(&forges, stopping)));
+        let teller = teller.map(|it| Part::new("notices", it.run(stopping)));
         // Operators can look for as long as tasks take to end.
         let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
-        let parts = scan.into_iter().chain(sweep).chain(watch).chain(execute).chain(reports);
+        let parts = scan.into_iter().chain(sweep).chain(watch).chain(execute).chain(reports).chain(teller);
         service::serve_during(listener, operators, lifecycle.run(parts)).await
     }
 
@@ -142,8 +149,10 @@ impl App {
             outbox.send_once(&self.forges).await;
         }
         let session = self.broker.connect("once").await?;
+        let (burials, teller) = Burials::new(self.mailer.clone());
+        let metrics = Metrics::register(&mut Registry::default());
         let Roles { scan, sweep: _, watch: _, execute } =
-            self.roles(&Metrics::register(&mut Registry::default()), &Readiness::default());
+            self.roles(&metrics, &Readiness::default(), &burials);
         let linked = Arc::new(Linked::new(session).await?);
         let mut exit = Exit::NothingToDo;
         if let Some(role) = &scan {
@@ -153,6 +162,11 @@ impl App {
             exit = role.once(&linked, &lifecycle).await?;
         }
         linked.session.close().await;
+        if let Some(teller) = teller {
+            let over = CancellationToken::new();
+            over.cancel();
+            teller.run(&over).await;
+        }
         Ok(exit)
     }
 
@@ -161,10 +175,16 @@ impl App {
         self.executor.as_ref().map(|it| it.outbox.clone())
     }
 
-    fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
-        let Self { worker, settings, scanner, sweeper, watch, executor, broker: _, forges: _ } = self;
+    fn roles(self, metrics: &Metrics, readiness: &Readiness, burials: &Burials) -> Roles {
+        let Self { worker, settings, scanner, sweeper, watch, executor, broker: _, forges: _, mailer: _ } =
+            self;
         let times = settings.times;
-        let settler = |role| Settler { attempts: worker.attempts, times, metrics: metrics.of(role) };
+        let settler = |role| Settler {
+            attempts: worker.attempts,
+            times,
+            metrics: metrics.of(role),
+            burials: burials.clone(),
+        };
         let scan = scanner.map(|it| Role {
             name: "scan",
             contract: contract::scan(),

@@ -121,6 +121,7 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
         scanner: scans.then_some(scanner),
         sweeper: scans.then_some(sweeper),
         watch: (scans || lists).then_some(watch),
+        mailer: executor.mailer.clone(),
         executor: executes.map(|_| executor),
     };
     reader.finish((app, summary))

@@ -25,6 +25,7 @@ use common::{Chain, hostname};
 pub use container::Engine;
 pub use job::Verdict;
 pub use mailer::Mailer;
+pub(crate) use notice::{indented, letter};
 pub use outbox::{Outbox, OutboxError};
 pub use secrets::NoPlace;
 pub use settings::{

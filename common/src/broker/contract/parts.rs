@@ -133,6 +133,14 @@ impl Session {
         answer.await
     }
 
+    /// A queue of our own, as soon as it has served. Where it is not ours, it stays.
+    pub(super) async fn remove(&self, probe: &str) -> Result<(), BrokerError> {
+        let remove = self.ask("remove a queue of our own", async |channel| {
+            channel.queue_delete(probe.into(), QueueDeleteOptions::default()).await.map(drop)
+        });
+        remove.await.map(drop)
+    }
+
     pub(super) fn families(&self, contract: &Contract) -> Vec<Family> {
         let mut families = Vec::new();
         let of = |queue: Queue| self.queues().of(queue);
@@ -180,7 +188,9 @@ impl Session {
         let read = self.ask("read a queue of our own", async |channel| {
             channel.basic_get(probe.as_str().into(), BasicGetOptions::default()).await.map(drop)
         });
-        Ok(match (is_read, read.await?) {
+        let read = read.await?;
+        self.remove(probe).await?;
+        Ok(match (is_read, read) {
             (true, Answer::Forbidden(words)) => {
                 row(Fit::Wrong, format!("may not be read by us (permission read): {words}"))
             }

@@ -60,9 +60,13 @@ impl Session {
         let made = self.ask("make a queue of our own", async |channel| {
             channel.queue_declare(probe.as_str().into(), own(), FieldTable::default()).await.map(drop)
         });
-        let to = if made.await? == Answer::Done(()) { &probe } else { &nowhere };
-        let properties = BasicProperties::default().with_delivery_mode(2);
-        match self.send(to, properties).await? {
+        let is_made = made.await? == Answer::Done(());
+        let to = if is_made { &probe } else { &nowhere };
+        let sent = self.send(to, BasicProperties::default().with_delivery_mode(2)).await?;
+        if is_made && matches!(sent, Sent::Confirmed(..)) {
+            self.remove(&probe).await?;
+        }
+        match sent {
             Sent::Blocked(reason) => report.blocked(&reason),
             Sent::Silent => report.add(silent()),
             Sent::Refused(_) => report.add(Row::new("publish", Fit::Wrong, "refused".to_owned())),
