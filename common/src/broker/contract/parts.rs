@@ -40,16 +40,13 @@ impl Session {
         };
         let read = if contract.reads.contains(&queue) { Some(self.may_read(name).await?) } else { None };
         let mut row = Row::new(format!("queue {name}"), Fit::Good, String::new());
-        match there {
-            Some(There { messages, consumers }) => {
-                row.say(format!("{messages} messages wait, {consumers} consumers"));
-            }
-            None => {
-                row.say("not there, and will be made");
-                if let Some(other) = self.other_name(queue).await? {
-                    row.fit(Fit::Look);
-                    row.say(format!("there is `{other}`: is broker.internal-queue to be {other:?}?"));
-                }
+        if let Some(There { messages, consumers }) = there {
+            row.say(format!("{messages} messages wait, {consumers} consumers"));
+        } else {
+            row.say("not there, and will be made");
+            if let Some(other) = self.other_name(queue).await? {
+                row.fit(Fit::Look);
+                row.say(format!("there is `{other}`: is broker.internal-queue to be {other:?}?"));
             }
         }
         match made {

@@ -18,9 +18,20 @@ const CONFIRM: Duration = Duration::from_secs(10);
 /// A user that there is not.
 const NOBODY: &str = "nobody, so the broker says who we are";
 
+/// What a confirm says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Yes,
+    /// There is no such queue.
+    Nowhere,
+    /// The broker could not (nack).
+    No,
+}
+
 /// What came of a message.
 enum Sent {
-    Confirmed(Confirmation, Duration),
+    /// Within so long.
+    Confirmed(Stored, Duration),
     Refused(Answer<()>),
     /// The broker has an alarm.
     Blocked(String),
@@ -70,7 +81,7 @@ impl Session {
             Sent::Blocked(reason) => report.blocked(&reason),
             Sent::Silent => report.add(silent()),
             Sent::Refused(_) => report.add(Row::new("publish", Fit::Wrong, "refused".to_owned())),
-            Sent::Confirmed(confirmation, took) => report.confirmed(&confirmation, took),
+            Sent::Confirmed(stored, took) => report.confirmed(stored, took),
         }
         Ok(())
     }
@@ -94,7 +105,14 @@ impl Session {
         };
         tokio::select! {
             sent = sending => match sent {
-                Ok(confirmation) => Ok(Sent::Confirmed(confirmation, began.elapsed())),
+                Ok(confirmation) => {
+                    let stored = match confirmation {
+                        Confirmation::Ack(None) => Stored::Yes,
+                        Confirmation::Ack(Some(_)) => Stored::Nowhere,
+                        Confirmation::Nack(_) | Confirmation::NotRequested => Stored::No,
+                    };
+                    Ok(Sent::Confirmed(stored, began.elapsed()))
+                }
                 Err(error) => refusal(BrokerError::refused("publish", error)).map(Sent::Refused),
             },
             alarm = alarm => alarm.map(Sent::Blocked),

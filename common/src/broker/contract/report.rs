@@ -4,11 +4,10 @@ use std::fmt::{self, Display};
 use std::io::{Write, stdout};
 use std::time::Duration;
 
-use lapin::Confirmation;
-
 use super::super::listing::OneLine;
 use super::super::{Address, Broker};
 use super::greeting::Greeting;
+use super::publishing::Stored;
 
 /// How a thing fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,19 +127,17 @@ impl Report {
         self.add(Row::new(ALARM, Fit::Wait, said));
     }
 
-    pub(super) fn confirmed(&mut self, confirmation: &Confirmation, took: Duration) {
+    pub(super) fn confirmed(&mut self, stored: Stored, took: Duration) {
         let millis = took.as_secs_f64() * 1000.0;
-        let row = match confirmation {
-            Confirmation::Ack(None) => (Fit::Good, format!("stored and confirmed in {millis:.1} ms")),
-            Confirmation::Ack(Some(_)) => {
-                let said = "confirmed in {millis} ms, but not stored: this credential may make no queue to try that with";
-                (Fit::Good, said.replace("{millis}", &format!("{millis:.1}")))
+        let (fit, said) = match stored {
+            Stored::Yes => (Fit::Good, format!("stored and confirmed in {millis:.1} ms")),
+            Stored::Nowhere => {
+                let why = "this credential may make no queue to try that with";
+                (Fit::Good, format!("confirmed in {millis:.1} ms, but not stored: {why}"))
             }
-            Confirmation::Nack(_) | Confirmation::NotRequested => {
-                (Fit::Wrong, "the broker could not store a message (nack)".to_owned())
-            }
+            Stored::No => (Fit::Wrong, "the broker could not store a message (nack)".to_owned()),
         };
-        self.add(Row::new("publish", row.0, row.1));
+        self.add(Row::new("publish", fit, said));
         self.add(Row::new(ALARM, Fit::Good, "none".to_owned()));
     }
 
