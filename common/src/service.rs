@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -88,9 +87,15 @@ fn connect(stream: TcpStream, router: &Router, connections: &GracefulShutdown) {
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<Mutex<Vec<ReadyPart>>>);
 
-/// Says of one part whether it is ready; it is not until it says so.
-#[derive(Clone, Debug, Default)]
-pub struct ReadyPart(Arc<AtomicBool>);
+/// Says of one part whether it is ready, or else why not; it is not until it says so.
+#[derive(Clone, Debug)]
+pub struct ReadyPart(Arc<Mutex<Result<(), &'static str>>>);
+
+impl Default for ReadyPart {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Err("no connection to the broker"))))
+    }
+}
 
 impl Readiness {
     /// One more part that has to be ready.
@@ -101,11 +106,14 @@ impl Readiness {
         part
     }
 
-    /// Asks.
-    #[must_use]
-    pub fn get(&self) -> bool {
+    /// Asks; the answer is why one of them is not.
+    pub fn get(&self) -> Result<(), &'static str> {
         let parts = self.parts();
-        !parts.is_empty() && parts.iter().all(ReadyPart::get)
+        if parts.is_empty() {
+            Err("there is nothing to do")
+        } else {
+            parts.iter().try_for_each(ReadyPart::get)
+        }
     }
 
     /// No code panics while it holds the lock, so a poisoned one holds what it should.
@@ -116,12 +124,12 @@ impl Readiness {
 
 impl ReadyPart {
     /// Says so.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
+    pub fn set(&self, ready: Result<(), &'static str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ready;
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    fn get(&self) -> Result<(), &'static str> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,13 +143,11 @@ pub fn operator_endpoints(registry: Registry, readiness: Readiness, stopping: Ca
         .route("/metrics", get(metrics).with_state(Arc::new(registry)))
 }
 
-fn ready(readiness: &Readiness, stopping: &CancellationToken) -> (StatusCode, &'static str) {
-    if stopping.is_cancelled() {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: ending\n")
-    } else if readiness.get() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: no connection to the broker\n")
+fn ready(readiness: &Readiness, stopping: &CancellationToken) -> (StatusCode, String) {
+    let ready = if stopping.is_cancelled() { Err("ending") } else { readiness.get() };
+    match ready {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
     }
 }
 
@@ -183,7 +189,7 @@ mod tests {
         });
         assert!(ask(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 503"));
-        readiness.part().set(true);
+        readiness.part().set(Ok(()));
         assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         stopping.cancel();
         let answer = ask(address, "/readyz").await;
@@ -212,14 +218,14 @@ mod tests {
     #[test]
     fn every_part_has_to_be_ready() {
         let readiness = Readiness::default();
-        assert!(!readiness.get());
+        assert!(readiness.get().is_err());
         let (scan, execute) = (readiness.part(), readiness.part());
-        scan.set(true);
-        assert!(!readiness.get());
-        execute.clone().set(true);
-        assert!(readiness.clone().get());
-        scan.set(false);
-        assert!(!readiness.get());
+        scan.set(Ok(()));
+        assert_eq!(readiness.get(), Err("no connection to the broker"));
+        execute.clone().set(Ok(()));
+        assert_eq!(readiness.clone().get(), Ok(()));
+        scan.set(Err("why"));
+        assert_eq!(readiness.get(), Err("why"));
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use common::lifecycle::Exit;
 use crate::body::Refusal;
 
 /// For `--help`.
-pub const EXIT_CODES: &str = "Exit codes: 0 done; 2 wrong usage or configuration, or refused; \
+pub const EXIT_CODES: &str = "Exit codes: 0 done; 1 no such message in `dead`; 2 wrong usage or configuration, or refused; \
                               3 the broker, the connection to it or this machine is at fault.";
 
 /// Why a program did not do what it was asked to.
@@ -34,6 +34,17 @@ pub enum Failure {
     /// The queue is not there, and nobody said to make it.
     #[error("queue `{0}` does not exist on this broker; --create makes it")]
     NoQueue(String),
+    /// No message in `dead` has this id.
+    #[error("no message `{0}` in `dead` (inspect-queue --queue dead shows what there is)")]
+    NotDead(String),
+    /// From `dead` to `dead`.
+    #[error("--from-dead takes messages out of `dead`: --queue cannot be `dead`")]
+    BackToDead,
+    /// Messages in `dead` that were to go back do not say where to.
+    #[error(
+        "{0} of the messages in `dead` do not say which queue they came from, and stay there; --queue says where they belong"
+    )]
+    Homeless(u32),
     /// The broker, or the way to it.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -60,8 +71,11 @@ impl Failure {
             | Self::UnknownQueue { .. }
             | Self::Refused(_)
             | Self::NoQueue(_)
+            | Self::BackToDead
+            | Self::Homeless(_)
             // A certificate that cannot be used is a matter of configuration, though it is read late.
             | Self::Broker(BrokerError::Secret { .. }) => Exit::Usage,
+            Self::NotDead(_) => Exit::NothingToDo,
             Self::Broker(_) | Self::Machine { .. } => Exit::Crashed,
         }
     }
@@ -89,5 +103,6 @@ mod tests {
         let silent = BrokerError::Lost("x".to_owned());
         assert_eq!(Failure::Broker(silent).exit(), Exit::Crashed);
         assert_eq!(Failure::NoQueue("public".to_owned()).exit(), Exit::Usage);
+        assert_eq!(Failure::NotDead("x".to_owned()).exit(), Exit::NothingToDo);
     }
 }

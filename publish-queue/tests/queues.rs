@@ -19,6 +19,7 @@ use lapin::options::{
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::broker::{Broker, VirtualHost};
 use tokio::process::Command;
@@ -202,13 +203,22 @@ async fn queues_are_shown_as_the_wire_facts_say() {
     let id = received.headers().id.clone();
     received.bury(&publisher, "too\nbad").await.unwrap();
     fleet.publish("-q dead", "by \u{1b}[1mhand").await;
-    let dead = fleet.inspect("-q dead").await;
+    let dead = fleet.inspect("-q dead --human").await;
     let lines: Vec<_> = dead.lines().collect();
-    assert_eq!(
-        lines[..2],
-        ["dead queue:", &format!("[{id} from rhel, attempt 1: too bad] {{ \"command\": [\"a\\n\"] }}")]
-    );
+    let (since, rest) = lines[1].split_once(", attempt").unwrap();
+    assert!(since.starts_with(&format!("[{id} from rhel, since 20")), "{dead}");
+    assert_eq!((lines[0], rest), ("dead queue:", " 1: too bad] { \"command\": [\"a\\n\"] }"));
     assert!(lines[2].ends_with(", attempt 1: no reason given] by \\u001b[1mhand"), "{dead}");
+    let dead = fleet.inspect("-q dead").await;
+    let json: Vec<Value> = dead.lines().skip(1).map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(json[0]["message"], json!({"command": ["a\n"]}));
+    let story = |name: &str| json[0][name].clone();
+    assert_eq!(
+        [story("id"), story("queue"), story("reason"), story("attempts"), story("history")],
+        [json!(id.as_str()), json!("rhel"), json!("too\nbad"), json!(1), json!([])]
+    );
+    assert!(story("buried").as_str().unwrap().ends_with('Z'));
+    assert_eq!((&json[1]["message"], &json[1]["reason"]), (&json!("by \u{1b}[1mhand"), &Value::Null));
 }
 
 #[tokio::test]

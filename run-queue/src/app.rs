@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use common::Chain;
-use common::broker::{Broker, BrokerError};
+use common::broker::{Broker, BrokerError, Contract};
 use common::config::Forges;
 use common::lifecycle::{Exit, Lifecycle, Part};
 use common::queue::Queue;
 use common::service::{self, Readiness};
 use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
 
-use crate::execute::{ExecuteSettings, Executor, Outbox};
+use crate::burials::Burials;
+use crate::contract;
+use crate::execute::{ExecuteSettings, Executor, Mailer, Outbox};
 use crate::link::Linked;
 use crate::metrics::{self, Metrics};
 use crate::role::Role;
@@ -37,6 +40,8 @@ pub struct App {
     pub sweeper: Option<Sweeper>,
     /// Reads the scanner's settings again, where events are dealt with.
     pub watch: Option<SettingsWatch>,
+    /// Tells people of messages that are dead, where there is a mail server.
+    pub mailer: Option<Mailer>,
     /// Performs tasks, where it is asked to.
     pub executor: Option<Executor>,
 }
@@ -72,7 +77,9 @@ impl App {
         let forges = self.forges.clone();
         let readiness = Readiness::default();
         let sweeps = SweepMetrics::register(&mut registry);
-        let Roles { scan, sweep, watch, execute } = self.roles(&Metrics::register(&mut registry), &readiness);
+        let (burials, teller) = Burials::new(self.mailer.clone());
+        let metrics = Metrics::register(&mut registry);
+        let Roles { scan, sweep, watch, execute } = self.roles(&metrics, &readiness, &burials);
         let scan = scan.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         let stopping = lifecycle.stopping();
         let sweep = sweep.as_ref().map(|it| Part::new("sweep", it.run(&sweeps, stopping)));
@@ -80,10 +87,21 @@ impl App {
         let watch = watch.map(|it| Part::new("settings", it.run(stopping)));
         let execute = execute.as_ref().map(|it| Part::new(it.name, it.work(broker.clone(), &lifecycle)));
         let reports = outbox.as_ref().map(|it| Part::new("reports", it.run(&forges, stopping)));
+        let teller = teller.map(|it| Part::new("notices", it.run(stopping)));
         // Operators can look for as long as tasks take to end.
         let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
-        let parts = scan.into_iter().chain(sweep).chain(watch).chain(execute).chain(reports);
+        let parts = scan.into_iter().chain(sweep).chain(watch).chain(execute).chain(reports).chain(teller);
         service::serve_during(listener, operators, lifecycle.run(parts)).await
+    }
+
+    /// Says whether the broker fits what this worker does, and ends.
+    pub async fn check_broker(&self) -> Exit {
+        self.broker.print_check(&self.contracts()).await
+    }
+
+    fn contracts(&self) -> Vec<Contract> {
+        let scan = self.scanner.iter().map(|_| contract::scan());
+        scan.chain(self.executor.iter().map(|_| contract::execute(&self.settings))).collect()
     }
 
     /// Looks at everything once and ends.
@@ -98,6 +116,16 @@ impl App {
     pub async fn once(self) -> Exit {
         if let Err(error) = self.prepare().await {
             return cannot_begin(&error);
+        }
+        for contract in self.contracts() {
+            match self.broker.is_fit(&contract).await {
+                Ok(true) => {}
+                Ok(false) => return Exit::Crashed,
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "the broker cannot be looked at");
+                    return Exit::Crashed;
+                }
+            }
         }
         match Box::pin(self.take_one()).await {
             Ok(exit) => exit,
@@ -121,8 +149,10 @@ impl App {
             outbox.send_once(&self.forges).await;
         }
         let session = self.broker.connect("once").await?;
+        let (burials, teller) = Burials::new(self.mailer.clone());
+        let metrics = Metrics::register(&mut Registry::default());
         let Roles { scan, sweep: _, watch: _, execute } =
-            self.roles(&Metrics::register(&mut Registry::default()), &Readiness::default());
+            self.roles(&metrics, &Readiness::default(), &burials);
         let linked = Arc::new(Linked::new(session).await?);
         let mut exit = Exit::NothingToDo;
         if let Some(role) = &scan {
@@ -132,6 +162,11 @@ impl App {
             exit = role.once(&linked, &lifecycle).await?;
         }
         linked.session.close().await;
+        if let Some(teller) = teller {
+            let over = CancellationToken::new();
+            over.cancel();
+            teller.run(&over).await;
+        }
         Ok(exit)
     }
 
@@ -140,12 +175,19 @@ impl App {
         self.executor.as_ref().map(|it| it.outbox.clone())
     }
 
-    fn roles(self, metrics: &Metrics, readiness: &Readiness) -> Roles {
-        let Self { worker, settings, scanner, sweeper, watch, executor, broker: _, forges: _ } = self;
-        let settler =
-            |role| Settler { attempts: worker.attempts, times: settings.times, metrics: metrics.of(role) };
+    fn roles(self, metrics: &Metrics, readiness: &Readiness, burials: &Burials) -> Roles {
+        let Self { worker, settings, scanner, sweeper, watch, executor, broker: _, forges: _, mailer: _ } =
+            self;
+        let times = settings.times;
+        let settler = |role| Settler {
+            attempts: worker.attempts,
+            times,
+            metrics: metrics.of(role),
+            burials: burials.clone(),
+        };
         let scan = scanner.map(|it| Role {
             name: "scan",
+            contract: contract::scan(),
             queues: vec![Queue::Webhook],
             slots: SCAN_SLOTS,
             handler: Arc::new(it),
@@ -154,7 +196,8 @@ impl App {
         });
         let execute = executor.inspect(|it| it.container.warn()).map(|it| Role {
             name: "execute",
-            queues: settings.queues,
+            contract: contract::execute(&settings),
+            queues: settings.queues.clone(),
             slots: settings.slots,
             handler: Arc::new(it),
             settler: settler(metrics::Role::Execute),

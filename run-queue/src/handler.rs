@@ -28,6 +28,8 @@ pub struct Work {
     pub cancelled: CancellationToken,
     /// Cancelled when the process is to end as soon as its work has: end what is begun, but wait for nobody.
     pub stopping: CancellationToken,
+    /// Whether no other attempt will be made.
+    pub is_last: bool,
     /// Where the claim on the work is to be had; none where nobody else can be at it.
     pub desk: Option<Desk>,
 }

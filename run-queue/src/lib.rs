@@ -2,7 +2,9 @@
 //! came of a message, `run` waits for that, whatever the broker does meanwhile, and `settle` settles it.
 
 mod app;
+mod burials;
 mod claims;
+mod contract;
 pub mod execute;
 pub mod handler;
 mod link;

@@ -18,7 +18,7 @@ use run_queue::settings::WorkerArgs;
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 ended as asked, 1 --once found nothing, 2 usage or configuration, 3 a part died."
+    after_help = "Exit codes: 0 ended as asked, 1 --once found nothing or --check-broker found that the broker does not fit, 2 usage or configuration, 3 a part died."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -26,6 +26,9 @@ struct Cli {
     /// Take one message, deal with it and end; exit code 1 when there is none
     #[arg(long, global = true)]
     once: bool,
+    /// Say what the broker is and whether it fits what this worker does, and do nothing else; exit code 1 when it does not
+    #[arg(long, global = true)]
+    check_broker: bool,
     #[command(flatten)]
     scan: ScanArgs,
     #[command(flatten)]
@@ -62,6 +65,7 @@ async fn main() -> ExitCode {
             summary.print();
             Exit::Done
         }
+        Ok((app, _)) if cli.check_broker => app.check_broker().await,
         Ok((app, _)) if matches!(cli.role, Some(RoleName::Sweep)) => app.sweep().await,
         Ok((app, _)) if cli.once => Box::pin(app.once()).await,
         Ok((app, _)) => app.run().await,
@@ -117,6 +121,7 @@ fn configure(cli: &Cli) -> Result<(App, Summary), ConfigError> {
         scanner: scans.then_some(scanner),
         sweeper: scans.then_some(sweeper),
         watch: (scans || lists).then_some(watch),
+        mailer: executor.mailer.clone(),
         executor: executes.map(|_| executor),
     };
     reader.finish((app, summary))

@@ -51,6 +51,31 @@ struct Ended {
     settled: Settled,
 }
 
+/// How a role stands with the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// There is no session.
+    Down,
+    /// There is a broker that does not fit.
+    Unfit,
+    /// There is a session.
+    Open,
+    /// There is one, and an alarm on the broker: it takes no messages.
+    Blocked,
+}
+
+impl Standing {
+    /// Whether work is done, or else why not.
+    pub(crate) const fn ready(self) -> Result<(), &'static str> {
+        match self {
+            Self::Down => Err("no connection to the broker"),
+            Self::Unfit => Err("the broker does not fit, see the log or --check-broker"),
+            Self::Open => Ok(()),
+            Self::Blocked => Err("the broker has an alarm and takes no messages"),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Busy {
     role: Role,
@@ -62,11 +87,19 @@ pub(crate) struct Metrics {
     role: Role,
     ended: Family<Ended, Counter>,
     busy: Family<Busy, Gauge>,
+    connected: Family<Busy, Gauge>,
+    blocked: Family<Busy, Gauge>,
 }
 
 impl Metrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self { role: Role::Scan, ended: Family::default(), busy: Family::default() };
+        let metrics = Self {
+            role: Role::Scan,
+            ended: Family::default(),
+            busy: Family::default(),
+            connected: Family::default(),
+            blocked: Family::default(),
+        };
         let ended = metrics.ended.clone();
         registry.register("flotilla_deliveries_settled", "Deliveries by how they were settled", ended);
         registry.register(
@@ -74,6 +107,10 @@ impl Metrics {
             "Deliveries that are dealt with now",
             metrics.busy.clone(),
         );
+        let help = "1 while there is a session with the broker";
+        registry.register("flotilla_broker_connected", help, metrics.connected.clone());
+        let help = "1 while the broker has an alarm and takes no messages";
+        registry.register("flotilla_broker_blocked", help, metrics.blocked.clone());
         metrics
     }
 
@@ -83,6 +120,14 @@ impl Metrics {
 
     pub(crate) fn settled(&self, settled: Settled) {
         self.ended.get_or_create(&Ended { role: self.role, settled }).inc();
+    }
+
+    pub(crate) fn standing(&self, standing: Standing) {
+        let role = Busy { role: self.role };
+        self.connected
+            .get_or_create(&role)
+            .set(matches!(standing, Standing::Open | Standing::Blocked).into());
+        self.blocked.get_or_create(&role).set((standing == Standing::Blocked).into());
     }
 
     /// Counts one as running until the answer is dropped.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::Chain;
-use common::broker::{Broker, BrokerError, Claimed, Session, Sessions, Take};
+use common::broker::{Broker, BrokerError, Claimed, Contract, Session, Sessions, Take};
 use common::lifecycle::{Exit, Lifecycle};
 use common::queue::Queue;
 use common::service::ReadyPart;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Handler, Remains};
 use crate::link::Linked;
+use crate::metrics::Standing;
 use crate::runs::Runs;
 use crate::settle::Settler;
 use crate::slot::Slot;
@@ -23,6 +24,8 @@ pub(crate) struct Role<H> {
     pub(crate) name: &'static str,
     /// Where work comes from.
     pub(crate) queues: Vec<Queue>,
+    /// What it needs of a broker.
+    pub(crate) contract: Contract,
     /// How much is done at once.
     pub(crate) slots: usize,
     /// Who does it.
@@ -44,7 +47,11 @@ impl<H: Handler> Role<H> {
             done.cancel();
         };
         // What runs needs the broker for as long as it runs.
-        let connecting = self.connect(Sessions::new(broker, self.name, done.clone()), &tell, &slot, &done);
+        let connecting = async {
+            self.stands(Standing::Down);
+            broker.fit(&self.contract, &done, || self.stands(Standing::Unfit)).await;
+            self.connect(Sessions::new(broker, self.name, done.clone()), &tell, &slot, &done).await;
+        };
         tokio::join!(working, connecting);
     }
 
@@ -58,16 +65,16 @@ impl<H: Handler> Role<H> {
     ) {
         let mut left = self.handler.left().await;
         while let Some(session) = sessions.next().await {
-            let error = match prepared(session).await {
+            let error = match prepared(session, &self.contract).await {
                 Err(error) => error,
                 Ok(linked) => {
                     // What runs takes its claims again before anything is consumed: then its messages find it.
                     slot.runs.back(&linked).await;
                     left = self.take_up(left, slot, &linked).await;
                     tell.send_replace(Some(Arc::clone(&linked)));
-                    self.ready.set(true);
-                    let lost = done.run_until_cancelled(linked.lost()).await;
-                    self.ready.set(false);
+                    self.stands(Standing::Open);
+                    let lost = done.run_until_cancelled(linked.lost(|it| self.stands(it))).await;
+                    self.stands(Standing::Down);
                     tell.send_replace(None);
                     match lost {
                         Some(error) => error,
@@ -104,6 +111,12 @@ impl<H: Handler> Role<H> {
         unclear
     }
 
+    /// For operators.
+    fn stands(&self, standing: Standing) {
+        self.ready.set(standing.ready());
+        self.settler.metrics.standing(standing);
+    }
+
     fn slot(&self, lifecycle: &Lifecycle) -> Slot<H> {
         Slot {
             handler: Arc::clone(&self.handler),
@@ -122,7 +135,7 @@ impl<H: Handler> Role<H> {
         linked: &Arc<Linked>,
         lifecycle: &Lifecycle,
     ) -> Result<Exit, BrokerError> {
-        linked.session.declare(&Queue::ALL).await?;
+        linked.session.declare(&self.contract.queues).await?;
         let alone = Lifecycle::new();
         let slot = Slot { leaving: alone.leaving().clone(), ..self.slot(lifecycle) };
         for queue in &self.queues {
@@ -130,7 +143,7 @@ impl<H: Handler> Role<H> {
             let over = slot.begin(received, linked, linked.ended());
             let lost = tokio::select! {
                 () = over.cancelled() => None,
-                error = linked.lost() => Some(error),
+                error = linked.lost(|_| {}) => Some(error),
                 () = lifecycle.leaving().cancelled() => None,
             };
             alone.leaving().cancel();
@@ -141,7 +154,7 @@ impl<H: Handler> Role<H> {
     }
 }
 
-async fn prepared(session: Session) -> Result<Arc<Linked>, BrokerError> {
-    session.declare(&Queue::ALL).await?;
+async fn prepared(session: Session, contract: &Contract) -> Result<Arc<Linked>, BrokerError> {
+    session.declare(&contract.queues).await?;
     Linked::new(session).await.map(Arc::new)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use common::broker::{BrokerError, Publisher, Received};
 
+use crate::burials::Burials;
 use crate::claims::Times;
 use crate::handler::{Attempts, Failure};
 use crate::metrics::{Metrics, Settled};
@@ -15,6 +16,7 @@ pub(crate) struct Settler {
     pub(crate) attempts: Attempts,
     pub(crate) times: Times,
     pub(crate) metrics: Metrics,
+    pub(crate) burials: Burials,
 }
 
 impl Settler {
@@ -41,7 +43,7 @@ impl Settler {
             Err(Failure::Later { reason, at_least }) => {
                 self.delay(received, reason, *at_least, publisher).await?
             }
-            Err(Failure::Fail(reason)) => bury(received, reason, publisher).await?,
+            Err(Failure::Fail(reason)) => self.bury(received, reason, publisher).await?,
             Err(Failure::Elsewhere(key)) => {
                 tracing::info!("the same work is under way; its owner is told");
                 received.forward(publisher, key).await?;
@@ -66,10 +68,10 @@ impl Settler {
     ) -> Result<Settled, BrokerError> {
         let attempt = received.headers().attempt;
         let Some(pause) = self.attempts.pause_after(attempt) else {
-            return bury(received, &format!("out of attempts: {reason}"), publisher).await;
+            return self.bury(received, &format!("out of attempts: {reason}"), publisher).await;
         };
         tracing::warn!(reason = short(reason), pause_s = pause.as_secs_f64(), "tried again later");
-        received.retry(publisher, attempt.next(), pause).await?;
+        received.retry(publisher, pause, reason).await?;
         Ok(Settled::Retried)
     }
 
@@ -80,17 +82,24 @@ impl Settler {
         at_least: Duration,
         publisher: &Publisher,
     ) -> Result<Settled, BrokerError> {
-        let (attempt, pause) = (received.headers().attempt, at_least.max(self.attempts.first_pause));
+        let pause = at_least.max(self.attempts.first_pause);
         tracing::warn!(reason = short(reason), pause_s = pause.as_secs_f64(), "has to wait");
-        received.retry(publisher, attempt, pause).await?;
+        received.delay(publisher, pause).await?;
         Ok(Settled::Delayed)
     }
-}
 
-async fn bury(received: Received, reason: &str, publisher: &Publisher) -> Result<Settled, BrokerError> {
-    tracing::error!(reason = short(reason), "goes to `dead`");
-    received.bury(publisher, reason).await?;
-    Ok(Settled::Buried)
+    async fn bury(
+        &self,
+        received: Received,
+        reason: &str,
+        publisher: &Publisher,
+    ) -> Result<Settled, BrokerError> {
+        tracing::error!(reason = short(reason), "goes to `dead`");
+        let tell = self.burials.of(&received, reason);
+        received.bury(publisher, reason).await?;
+        tell();
+        Ok(Settled::Buried)
+    }
 }
 
 /// What is fit for a log line.

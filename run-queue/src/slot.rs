@@ -156,8 +156,15 @@ impl<H: Handler> Slot<H> {
         let _entered = span.enter();
         let (cancelled, over) = (self.leaving.child_token(), CancellationToken::new());
         let id = headers.id.clone();
-        let (cancels, stopping) = (cancelled.clone(), self.stopping.clone());
-        let work = Work { queue, body, headers, cancelled: cancels, stopping, desk };
+        let work = Work {
+            queue,
+            body,
+            is_last: self.settler.attempts.pause_after(headers.attempt).is_none(),
+            headers,
+            cancelled: cancelled.clone(),
+            desk,
+            stopping: self.stopping.clone(),
+        };
         // A task of its own: its panic is a failure of this message and of no other, and one that does not end can be left.
         let attempt = tokio::spawn(attempt(work).in_current_span());
         let (handler, task) = (Arc::clone(&self.handler), id.clone());

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, post};
-use common::broker::{Broker, Sessions};
+use common::broker::{Broker, Contract, Sessions};
 use common::lifecycle::{Exit, Lifecycle, Part};
+use common::queue::Queue;
 use common::service::{self, Readiness};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -18,6 +19,20 @@ use crate::outlet::outlet;
 use crate::receive::{Receiver, receive};
 use crate::settings::WebhookSettings;
 use crate::signature::Keys;
+
+/// What the receiver needs of a broker.
+#[must_use]
+pub fn contract() -> Contract {
+    Contract {
+        role: "webhook",
+        queues: vec![Queue::Webhook],
+        reads: Vec::new(),
+        rooms: Vec::new(),
+        claims: false,
+        locks: false,
+        holds: None,
+    }
+}
 
 /// Receives events until the process is asked to end; then requests that have begun are answered first.
 pub async fn run(broker: Broker, settings: WebhookSettings) -> Exit {
@@ -53,7 +68,10 @@ pub async fn run(broker: Broker, settings: WebhookSettings) -> Exit {
     let operators = service::operator_endpoints(registry, readiness, lifecycle.stopping().clone());
     let working = lifecycle.run([
         Part::new("receiver", receiving),
-        Part::new("broker", keeper.keep(Sessions::new(broker, "webhook", answered.clone()))),
+        Part::new("broker", async {
+            broker.fit(&contract(), &answered, || {}).await;
+            keeper.keep(Sessions::new(broker.clone(), "webhook", answered.clone())).await;
+        }),
     ]);
     service::serve_during(back, operators, working).await
 }

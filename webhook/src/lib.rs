@@ -11,5 +11,5 @@ mod receive;
 mod settings;
 mod signature;
 
-pub use app::run;
+pub use app::{contract, run};
 pub use settings::{Sha1, WebhookArgs, WebhookSettings};

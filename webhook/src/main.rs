@@ -18,8 +18,14 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Takes events from forges and puts them safely into the broker's queue `webhook`
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 ended as asked, 2 usage or configuration, 3 a part died.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 ended as asked, 1 --check-broker found that the broker does not fit, 2 usage or configuration, 3 a part died."
+)]
 struct Cli {
+    /// Say what the broker is and whether it fits, and do nothing else; exit code 1 when it does not
+    #[arg(long)]
+    check_broker: bool,
     #[command(flatten)]
     webhook: WebhookArgs,
     #[command(flatten)]
@@ -47,6 +53,7 @@ async fn main() -> ExitCode {
             summary.print();
             Exit::Done
         }
+        Ok((broker, _)) if cli.check_broker => broker.print_check(&[webhook::contract()]).await,
         Ok((broker, settings)) => webhook::run(broker, settings).await,
     };
     exit.code()

@@ -27,6 +27,17 @@ pub(crate) enum Link {
     Blocked,
 }
 
+impl Link {
+    /// Whether events are taken, or else why not.
+    pub(crate) const fn ready(self) -> Result<(), &'static str> {
+        match self {
+            Self::Down => Err("no connection to the broker"),
+            Self::Open => Ok(()),
+            Self::Blocked => Err("the broker has an alarm and takes no messages"),
+        }
+    }
+}
+
 /// The same for operators.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LinkGauges {

@@ -114,7 +114,7 @@ impl Keeper {
 
     fn put(&self, link: Link, publisher: Option<Publisher>) {
         self.gauges.set(link);
-        self.readiness.set(publisher.is_some());
+        self.readiness.set(link.ready());
         self.current.send_replace(publisher);
     }
 }
@@ -136,7 +136,7 @@ async fn follow(
             event = event() => event,
         };
         link = match event {
-            SessionEvent::Blocked => Link::Blocked,
+            SessionEvent::Blocked(_) => Link::Blocked,
             SessionEvent::Unblocked => Link::Open,
             SessionEvent::Lost(error) => return error,
         };
@@ -188,14 +188,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_publisher_that_breaks_during_an_alarm_ends_the_session_after_it() {
-        let (error, links) = follow_an_alarm(vec![SessionEvent::Blocked, SessionEvent::Unblocked]).await;
+        let (error, links) =
+            follow_an_alarm(vec![SessionEvent::Blocked(String::new()), SessionEvent::Unblocked]).await;
         assert!(error.ends_with("the publisher broke"), "{error}");
         assert_eq!(links, [Link::Open, Link::Blocked, Link::Open]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_lost_during_an_alarm_ends_the_session_at_once() {
-        let events = vec![SessionEvent::Blocked, SessionEvent::Lost(lost("the broker ended"))];
+        let events = vec![SessionEvent::Blocked(String::new()), SessionEvent::Lost(lost("the broker ended"))];
         let (error, links) = follow_an_alarm(events).await;
         assert!(error.ends_with("the broker ended"), "{error}");
         assert_eq!(links, [Link::Open, Link::Blocked]);

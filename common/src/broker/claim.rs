@@ -14,12 +14,12 @@ use lapin::options::{
 };
 use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Consumer};
+use lapin::{BasicProperties, Channel, Consumer};
 use serde::{Deserialize, Serialize};
 
 use super::error::within;
 use super::session::{LIMIT, close, is_refusal};
-use super::{BrokerError, Outgoing, Publisher, Received, Session};
+use super::{BrokerError, Publisher, Received, Session};
 use crate::id::TaskId;
 use crate::queue::{Queue, QueueNames};
 use crate::task::WorkKey;
@@ -203,12 +203,17 @@ const RELEASE_TRIES: u32 = 5;
 
 impl Publisher {
     /// Puts a message into the claim that its work is under. [`BrokerError::Unroutable`] if the claim has just been given up.
-    pub(super) async fn put_into_claim(&self, key: &ClaimKey, message: &Outgoing) -> Result<(), BrokerError> {
-        self.send_to_whoever_is_there(&key.queue(), message).await
+    pub(super) async fn put_into_claim(
+        &self,
+        key: &ClaimKey,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), BrokerError> {
+        self.send_to_whoever_is_there(&key.queue(), body, properties).await
     }
 }
 
-fn arguments(from: &str) -> FieldTable {
+pub(super) fn arguments(from: &str) -> FieldTable {
     let millis = |it: Duration| AMQPValue::LongLongInt(i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
     let mut table = FieldTable::default();
     table.insert("x-expires".into(), millis(KEPT));

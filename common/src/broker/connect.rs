@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{AsyncRead, AsyncWrite};
 use lapin::tcp::{AsyncTcpStream, RustlsConnector};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism};
 use lapin::{Connection, ConnectionProperties};
 use rustls::pki_types::ServerName;
 
+use super::error::within;
 use super::{Address, BrokerError, Session, tls};
 use crate::clock::Clock;
 use crate::queue::QueueNames;
@@ -54,13 +56,7 @@ impl Broker {
     async fn open(&self, properties: ConnectionProperties) -> Result<Connection, BrokerError> {
         let runtime = lapin::runtime::default_runtime()
             .map_err(|it| BrokerError::refused("use the asynchronous runtime", it))?;
-        let connector = match &self.address {
-            Address::Localhost => None,
-            Address::Tls { .. } => Some(RustlsConnector::from(Arc::new(tls::client_config(
-                &self.secrets,
-                self.server_name.as_ref(),
-            )?))),
-        };
+        let connector = self.connector()?;
         let connected = Connection::connector(
             self.uri(),
             runtime,
@@ -77,6 +73,32 @@ impl Broker {
         connected.await.map_err(|source| BrokerError::Connect {
             address: self.address.to_string(),
             source: Box::new(source),
+        })
+    }
+
+    /// A way to the broker on which nothing has been said yet.
+    pub(super) async fn stream(&self) -> Result<impl AsyncRead + AsyncWrite + Unpin + use<>, BrokerError> {
+        let AMQPAuthority { host, port, .. } = self.uri().authority;
+        let (connector, limit) = (self.connector()?, CONNECT_LIMIT);
+        let opened = async {
+            let runtime = lapin::runtime::default_runtime()?;
+            let target = runtime.to_socket_addrs((host.clone(), port));
+            let stream = AsyncTcpStream::connect(&runtime, target).await?;
+            Ok::<_, lapin::Error>(match &connector {
+                None => stream,
+                Some(connector) => stream.into_rustls(connector, &host).await?,
+            })
+        };
+        within(limit, || format!("reach {}", self.address), opened).await
+    }
+
+    fn connector(&self) -> Result<Option<RustlsConnector>, BrokerError> {
+        let name = self.server_name.as_ref();
+        Ok(match &self.address {
+            Address::Localhost => None,
+            Address::Tls { .. } => {
+                Some(RustlsConnector::from(Arc::new(tls::client_config(&self.secrets, name)?)))
+            }
         })
     }
 

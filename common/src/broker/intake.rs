@@ -12,11 +12,12 @@ use lapin::options::{
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Acker, BasicProperties, Channel, Consumer};
 
+use super::carried::{Carried, history};
+use super::dead::{buried, revived, seconds};
 use super::error::within;
-use super::message::buried;
-use super::{BrokerError, Burial, ClaimKey, Headers, Outgoing, Publisher};
-use crate::id::Attempt;
-use crate::queue::{Priority, Queue, QueueNames};
+use super::{BrokerError, Burial, ClaimKey, Headers, Publisher};
+use crate::hostname;
+use crate::queue::{Queue, QueueNames};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -183,6 +184,17 @@ impl Received {
         Burial::read(&self.properties)
     }
 
+    /// What became of earlier attempts, a line each, the oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<String> {
+        history(&self.properties)
+    }
+
+    /// All that is said of it.
+    pub(super) const fn properties(&self) -> &BasicProperties {
+        &self.properties
+    }
+
     /// It is done, and all that it led to is durable.
     pub async fn ack(self) -> Result<(), BrokerError> {
         let settled = self.acker.ack(BasicAckOptions::default()).await;
@@ -198,46 +210,66 @@ impl Received {
         self.settled(settled)
     }
 
-    /// It comes again as this attempt, after a pause that holds no slot and survives the broker's restart.
+    /// It comes again as the next attempt, after a pause that holds no slot and survives the broker's restart, with this reason in its
+    /// history.
     pub async fn retry(
         self,
         publisher: &Publisher,
-        attempt: Attempt,
         pause: Duration,
+        reason: &str,
     ) -> Result<(), BrokerError> {
-        let again = self.again(Headers { attempt, awaited: false, ..self.headers.clone() });
-        publisher.publish_later(&again, pause).await?;
-        self.ack().await
+        let attempt = self.headers.attempt;
+        let before = format!("attempt {attempt} on {} at {}", hostname(), seconds(publisher.now()));
+        let headers = Headers { attempt: attempt.next(), awaited: false, ..self.headers.clone() };
+        let again = Carried::new(&self.properties, &headers).remember(&before, reason);
+        self.later(publisher, again, pause).await
+    }
+
+    /// The same as the same attempt: nothing has been tried.
+    pub async fn delay(self, publisher: &Publisher, pause: Duration) -> Result<(), BrokerError> {
+        let headers = Headers { awaited: false, ..self.headers.clone() };
+        let again = Carried::new(&self.properties, &headers);
+        self.later(publisher, again, pause).await
     }
 
     /// Somebody has begun its work and is gone, or about to come back: it waits for that long, without holding a slot, and is the
     /// next attempt if nobody has come.
     pub async fn await_owner(self, publisher: &Publisher, wait: Duration) -> Result<(), BrokerError> {
         let attempt = self.headers.attempt.next();
-        let again = self.again(Headers { attempt, awaited: true, ..self.headers.clone() });
-        publisher.publish_later(&again, wait).await?;
+        let headers = Headers { attempt, awaited: true, ..self.headers.clone() };
+        let again = Carried::new(&self.properties, &headers);
+        self.later(publisher, again, wait).await
+    }
+
+    async fn later(self, publisher: &Publisher, again: Carried, pause: Duration) -> Result<(), BrokerError> {
+        let queue = self.queues.of(self.queue);
+        publisher.send_later(queue, &self.body, again.properties(), pause).await?;
         self.ack().await
     }
 
     /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just
     /// been given up.
     pub async fn forward(self, publisher: &Publisher, key: &ClaimKey) -> Result<(), BrokerError> {
-        match publisher.put_into_claim(key, &self.again(self.headers.clone())).await {
+        let properties = Carried::new(&self.properties, &self.headers).properties();
+        match publisher.put_into_claim(key, &self.body, properties).await {
             Ok(()) => self.ack().await,
             Err(BrokerError::Unroutable(_)) => self.requeue().await,
             Err(error) => Err(error),
         }
     }
 
-    fn again(&self, headers: Headers) -> Outgoing {
-        let priority = self.properties.priority().map(Priority::from_wire);
-        Outgoing { queue: self.queue, body: self.body.clone(), priority, headers }
-    }
-
     /// It can't be done: to `dead`, with all that it had and the reason.
     pub async fn bury(self, publisher: &Publisher, reason: &str) -> Result<(), BrokerError> {
-        let properties = buried(&self.properties, self.queues.of(self.queue), reason, &self.headers);
+        let from = self.queues.of(self.queue);
+        let properties = buried(&self.properties, &self.headers, from, reason, publisher.now());
         publisher.send(self.queues.of(Queue::Dead), &self.body, properties).await?;
+        self.ack().await
+    }
+
+    /// It is to be tried once more, by whoever serves that queue: there, confirmed, before it leaves where it is.
+    pub(super) async fn revive(self, publisher: &Publisher, to: Queue) -> Result<(), BrokerError> {
+        let properties = revived(&self.properties, &self.headers);
+        publisher.send(self.queues.of(to), &self.body, properties).await?;
         self.ack().await
     }
 

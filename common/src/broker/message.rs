@@ -12,13 +12,9 @@ use crate::id::{Attempt, DeliveryId, TaskId};
 use crate::queue::{Priority, Queue};
 
 const ATTEMPT: &str = "x-flotilla-attempt";
-const AWAITED: &str = "x-flotilla-awaited";
+pub(super) const AWAITED: &str = "x-flotilla-awaited";
 const DELIVERY: &str = "x-flotilla-delivery";
 const TRACEPARENT: &str = "traceparent";
-/// Why a message is in `dead`.
-const REASON: &str = "x-flotilla-reason";
-/// The queue that a message in `dead` came from.
-const ORIGIN: &str = "x-flotilla-queue";
 
 /// What we say of a message beside its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +66,20 @@ impl Headers {
     }
 }
 
+impl Headers {
+    /// Into the headers of a message that is published.
+    pub(super) fn write(&self, table: &mut FieldTable) {
+        put(table, ATTEMPT, i64::from(self.attempt.number()));
+        put(table, TRACEPARENT, self.trace.to_string());
+        if self.awaited {
+            put(table, AWAITED, 1);
+        }
+        if let Some(delivery) = &self.delivery {
+            put(table, DELIVERY, delivery.to_string());
+        }
+    }
+}
+
 /// A message on its way to a queue: always persistent, `mandatory` and confirmed.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
@@ -86,14 +96,7 @@ pub struct Outgoing {
 impl Outgoing {
     pub(super) fn properties(&self, clock: Clock, app: &str) -> BasicProperties {
         let mut table = FieldTable::default();
-        put(&mut table, ATTEMPT, i64::from(self.headers.attempt.number()));
-        put(&mut table, TRACEPARENT, self.headers.trace.to_string());
-        if self.headers.awaited {
-            put(&mut table, AWAITED, 1);
-        }
-        if let Some(delivery) = &self.headers.delivery {
-            put(&mut table, DELIVERY, delivery.to_string());
-        }
+        self.headers.write(&mut table);
         let mut properties = BasicProperties::default()
             .with_delivery_mode(2)
             .with_content_type("application/json".into())
@@ -105,69 +108,6 @@ impl Outgoing {
             properties = properties.with_priority(priority.number());
         }
         properties
-    }
-}
-
-/// Headers that would have the broker put copies into other queues.
-const COPIES: [&str; 2] = ["CC", "BCC"];
-
-/// The properties of a message on its way to `dead`: what it had, and why it is there. Left out is what would keep it from
-/// getting or staying there: another user's `user_id` (the broker refuses it and closes the channel), an expiration, headers
-/// that ask for copies, and what means nothing without a living sender.
-pub(super) fn buried(
-    original: &BasicProperties,
-    from: &str,
-    reason: &str,
-    headers: &Headers,
-) -> BasicProperties {
-    let mut table = FieldTable::default();
-    let had = original.headers().iter().flat_map(FieldTable::inner);
-    for (name, value) in had.filter(|(name, _)| !COPIES.contains(&name.as_str())) {
-        table.insert(name.clone(), value.clone());
-    }
-    put(&mut table, REASON, reason.chars().take(1000).collect::<String>());
-    put(&mut table, ORIGIN, from.to_owned());
-    put(&mut table, ATTEMPT, i64::from(headers.attempt.number()));
-    put(&mut table, TRACEPARENT, headers.trace.to_string());
-    let buried = BasicProperties::default()
-        .with_delivery_mode(2)
-        .with_message_id(headers.id.to_string().into())
-        .with_headers(table);
-    let buried = with(buried, original.content_type().clone(), BasicProperties::with_content_type);
-    let buried = with(buried, original.content_encoding().clone(), BasicProperties::with_content_encoding);
-    let buried = with(buried, original.correlation_id().clone(), BasicProperties::with_correlation_id);
-    let buried = with(buried, original.app_id().clone(), BasicProperties::with_app_id);
-    let buried = with(buried, original.kind().clone(), BasicProperties::with_type);
-    let buried = with(buried, *original.timestamp(), BasicProperties::with_timestamp);
-    with(buried, *original.priority(), BasicProperties::with_priority)
-}
-
-fn with<T>(
-    properties: BasicProperties,
-    value: Option<T>,
-    set: impl FnOnce(BasicProperties, T) -> BasicProperties,
-) -> BasicProperties {
-    match value {
-        Some(value) => set(properties, value),
-        None => properties,
-    }
-}
-
-/// How a message came to be in `dead`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Burial {
-    /// Why.
-    pub reason: String,
-    /// The queue that it came from, by its name on the broker.
-    pub from: Option<String>,
-}
-
-impl Burial {
-    /// What [`buried`] wrote; none for messages that were put into `dead` by other means.
-    pub(super) fn read(properties: &BasicProperties) -> Option<Self> {
-        let table = properties.headers().as_ref()?.inner();
-        let text = |name: &str| table.get(name).and_then(as_text);
-        Some(Self { reason: text(REASON)?, from: text(ORIGIN) })
     }
 }
 
@@ -230,11 +170,11 @@ fn digest_id(body: &[u8]) -> TaskId {
     TaskId::from_digest(digest.as_ref())
 }
 
-fn put(table: &mut FieldTable, name: &'static str, value: impl Into<Header>) {
+pub(super) fn put(table: &mut FieldTable, name: &'static str, value: impl Into<Header>) {
     table.insert(ShortString::from(name), value.into().0);
 }
 
-struct Header(AMQPValue);
+pub(super) struct Header(AMQPValue);
 
 impl From<i64> for Header {
     fn from(number: i64) -> Self {
@@ -248,7 +188,7 @@ impl From<String> for Header {
     }
 }
 
-fn as_text(value: &AMQPValue) -> Option<String> {
+pub(super) fn as_text(value: &AMQPValue) -> Option<String> {
     match value {
         AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
         AMQPValue::ShortString(text) => Some(text.to_string()),
@@ -301,67 +241,6 @@ mod tests {
         assert_eq!(read(b"a").id, read(b"a").id);
         assert_ne!(read(b"a").id, read(b"b").id);
         assert_eq!(read(b"a").attempt, Attempt::FIRST);
-    }
-
-    #[test]
-    fn the_dead_keep_what_they_had() {
-        let message = outgoing();
-        let original = message.properties(Clock::fixed(jiff::Timestamp::UNIX_EPOCH), "test");
-        let buried = buried(&original, "public", &"x".repeat(5000), &message.headers);
-        assert_eq!(Headers::read(&buried, b"{}"), message.headers);
-        let burial = Burial::read(&buried).unwrap();
-        assert_eq!((burial.reason.len(), burial.from.as_deref()), (1000, Some("public")));
-        assert_eq!(Burial::read(&original), None);
-    }
-
-    /// With every property that there is.
-    fn foreign() -> BasicProperties {
-        let mut table = FieldTable::default();
-        for name in ["CC", "BCC", "x-theirs"] {
-            table.insert(name.into(), AMQPValue::LongString("public".into()));
-        }
-        BasicProperties::default()
-            .with_content_type("text/plain".into())
-            .with_content_encoding("gzip".into())
-            .with_headers(table)
-            .with_delivery_mode(1)
-            .with_priority(5)
-            .with_correlation_id("correlation".into())
-            .with_reply_to("reply".into())
-            .with_expiration("60000".into())
-            .with_message_id("not an id of ours".into())
-            .with_timestamp(7)
-            .with_type("kind".into())
-            .with_user_id("somebody".into())
-            .with_app_id("app".into())
-            .with_cluster_id("cluster".into())
-    }
-
-    #[test]
-    fn the_dead_keep_what_describes_them() {
-        let (original, headers) = (foreign(), Headers::fresh());
-        let buried = buried(&original, "public", "why", &headers);
-        assert_eq!(buried.content_type(), original.content_type());
-        assert_eq!(buried.content_encoding(), original.content_encoding());
-        assert_eq!(buried.correlation_id(), original.correlation_id());
-        assert_eq!(buried.timestamp(), original.timestamp());
-        assert_eq!(buried.app_id(), original.app_id());
-        assert_eq!(buried.kind(), original.kind());
-        assert_eq!(buried.priority(), original.priority());
-        assert_eq!(buried.message_id().as_ref().unwrap().as_str(), headers.id.as_str());
-        assert_eq!(*buried.delivery_mode(), Some(2));
-        let table = buried.headers().as_ref().unwrap().inner();
-        assert_eq!(table.get("x-theirs"), Some(&AMQPValue::LongString("public".into())));
-    }
-
-    #[test]
-    fn the_dead_stay_in_one_place_for_ever() {
-        let buried = buried(&foreign(), "public", "why", &Headers::fresh());
-        assert_eq!(*buried.user_id(), None, "the broker takes only our own");
-        assert_eq!(*buried.expiration(), None);
-        assert_eq!((buried.reply_to(), buried.cluster_id()), (&None, &None));
-        let table = buried.headers().as_ref().unwrap().inner();
-        assert!(!table.contains_key("CC") && !table.contains_key("BCC"), "{table:?}");
     }
 
     #[test]

@@ -5,8 +5,11 @@
 //! off: it would hand a running task to the same worker a second time, in silence.
 
 mod address;
+mod carried;
 mod claim;
 mod connect;
+mod contract;
+mod dead;
 mod error;
 mod intake;
 pub mod listing;
@@ -22,11 +25,13 @@ mod waiting;
 pub use address::{Address, InvalidAddress};
 pub use claim::{Claim, ClaimKey, Claimed, Take};
 pub use connect::Broker;
+pub use contract::{Contract, Fit, Report, Row};
+pub use dead::{Burial, Fate, Sifted};
 pub use error::BrokerError;
 pub use intake::{Intake, Received};
 pub use lock::Locked;
 pub use look::Peeked;
-pub use message::{Burial, Headers, Outgoing, Trace};
+pub use message::{Headers, Outgoing, Trace};
 pub use publisher::Publisher;
 pub use session::{Session, SessionEvent};
 pub use sessions::Sessions;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation};
@@ -48,7 +49,17 @@ impl Publisher {
     /// expire into the queue that they are for; the broker deletes it some time after the last one has left. The pause is rounded
     /// up to one that has a room (see [`super::waiting_rooms`]): 147 ms, then twice the one before, to an hour and twenty minutes.
     pub async fn publish_later(&self, message: &Outgoing, pause: Duration) -> Result<(), BrokerError> {
-        let queue = self.queues.of(message.queue);
+        let properties = message.properties(self.clock, self.app);
+        self.send_later(self.queues.of(message.queue), &message.body, properties, pause).await
+    }
+
+    pub(super) async fn send_later(
+        &self,
+        queue: &str,
+        body: &[u8],
+        properties: BasicProperties,
+        pause: Duration,
+    ) -> Result<(), BrokerError> {
         let millis = waiting::step(pause);
         let waiting = waiting::room(queue, millis);
         let declare = self.channel.queue_declare(
@@ -57,7 +68,7 @@ impl Publisher {
             waiting::arguments(queue, millis),
         );
         within(CONFIRM_LIMIT, || format!("declare the queue `{waiting}`"), declare).await?;
-        self.send(&waiting, &message.body, message.properties(self.clock, self.app)).await
+        self.send(&waiting, body, properties).await
     }
 
     pub(super) async fn send(
@@ -79,9 +90,15 @@ impl Publisher {
     pub(super) async fn send_to_whoever_is_there(
         &self,
         queue: &str,
-        message: &Outgoing,
+        body: &[u8],
+        properties: BasicProperties,
     ) -> Result<(), BrokerError> {
-        self.confirmed(queue, &message.body, message.properties(self.clock, self.app)).await
+        self.confirmed(queue, body, properties).await
+    }
+
+    /// The time, for what is written down about messages.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     async fn confirmed(

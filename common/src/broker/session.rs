@@ -30,8 +30,9 @@ pub struct Session {
 /// What happens to a connection.
 #[derive(Debug)]
 pub enum SessionEvent {
-    /// The broker has an alarm and takes no messages (`connection.blocked`).
-    Blocked,
+    /// The broker has an alarm, by this name, and takes no messages (`connection.blocked`). It reads nothing more of a connection that
+    /// has published since.
+    Blocked(String),
     /// It takes messages again.
     Unblocked,
     /// The connection has ended.
@@ -148,7 +149,7 @@ fn of_the_connection(event: Event, connected: bool) -> Option<SessionEvent> {
         Event::Error(error) => Some(SessionEvent::Lost(BrokerError::Lost(Chain(&error).to_string()))),
         Event::ConnectionBlocked(reason) => {
             tracing::warn!(broker.alarm = reason, "the broker takes no messages for now");
-            Some(SessionEvent::Blocked)
+            Some(SessionEvent::Blocked(reason))
         }
         Event::ConnectionUnblocked => {
             tracing::info!("the broker takes messages again");
@@ -165,7 +166,7 @@ pub(super) async fn close(channel: &Channel) {
     }
 }
 
-fn arguments(of: QueueArguments) -> FieldTable {
+pub(super) fn arguments(of: QueueArguments) -> FieldTable {
     let QueueArguments { max_priority, single_active_consumer } = of;
     let mut table = FieldTable::default();
     if let Some(max) = max_priority {
@@ -193,6 +194,6 @@ mod tests {
         assert!(of_the_connection(error(), true).is_none());
         assert!(matches!(of_the_connection(error(), false), Some(SessionEvent::Lost(_))));
         let blocked = Event::ConnectionBlocked("memory".to_owned());
-        assert!(matches!(of_the_connection(blocked, true), Some(SessionEvent::Blocked)));
+        assert!(matches!(of_the_connection(blocked, true), Some(SessionEvent::Blocked(_))));
     }
 }

@@ -14,7 +14,8 @@ use tempfile::SpooledTempFile;
 
 /// Prints every message of the queues, one a line, and leaves all of them where they are.
 ///
-/// A message of `dead` comes after its id, the queue that it came from, its attempts and the reason why it is there.
+/// A message of `dead` is shown within a JSON object: its `id`, the `queue` that it came from, the `reason`, its `attempts`, when it was
+/// `buried`, its `history`, all its `headers`, and the `message`. With --human that is a short story before the message.
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version, after_help = EXIT_CODES)]
 struct Cli {

@@ -27,7 +27,7 @@ pub struct Mailer {
 /// A mail that was not sent, after the last try.
 #[derive(Debug, thiserror::Error)]
 #[error("the mail server {server} did not take it within {tries} tries: {problem}")]
-pub(super) struct MailError {
+pub(crate) struct MailError {
     server: Server,
     tries: u32,
     problem: String,
@@ -48,7 +48,7 @@ impl Mailer {
     }
 
     /// Sends it, or says why the server has not taken it. Refusals for good are not tried again.
-    pub(super) async fn send(&self, mail: &Message) -> Result<(), MailError> {
+    pub(crate) async fn send(&self, mail: &Message) -> Result<(), MailError> {
         let MailSettings { server, retry_for, .. } = &self.settings;
         let (began, bytes) = (Instant::now(), mail.formatted());
         let longest = (*retry_for).clamp(SHORTEST_TRY, TRY);

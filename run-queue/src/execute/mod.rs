@@ -29,6 +29,7 @@ pub use container::{Container, Copying, Engine, EngineError, Found, Output, Owne
 pub use job::{ByHand, Ended, LeftJob, Verdict};
 use journal::{Inheritance, Journal};
 pub use mailer::Mailer;
+pub(crate) use notice::{indented, letter};
 pub use outbox::{Outbox, OutboxError};
 pub use secrets::NoPlace;
 use secrets::SecretFolder;

@@ -29,21 +29,7 @@ impl Notice<'_> {
     /// The mail. Its headers hold nothing that a command or its output says.
     pub(super) fn mail(&self, from: &Mailbox, to: &[Mailbox]) -> Result<Message, lettre::error::Error> {
         let subject = format!("run-queue on {}: a command failed with {}", self.host, self.ended);
-        let auto = HeaderName::new_from_ascii_str("Auto-Submitted");
-        let domain = from.email.domain();
-        let mut mail = Message::builder()
-            .from(from.clone())
-            .subject(subject)
-            .message_id(Some(format!("<{:032x}@{domain}>", fastrand::u128(..))))
-            // Nobody is to be told that somebody is on holiday (RFC 3834).
-            .raw_header(HeaderValue::new(auto, "auto-generated".to_owned()));
-        for to in to {
-            mail = mail.to(to.clone());
-        }
-        // Fit for every server: ASCII, short lines, and nothing that a line's beginning could mean.
-        let quoted = ContentTransferEncoding::QuotedPrintable;
-        let body = Body::new_with_encoding(self.text(), quoted).unwrap_or_else(Body::new);
-        mail.singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body))
+        letter(subject, self.text(), from, to)
     }
 
     fn text(&self) -> String {
@@ -70,6 +56,30 @@ impl Notice<'_> {
     }
 }
 
+/// A mail of a program's. The subject holds nothing that others say.
+pub(crate) fn letter(
+    subject: String,
+    text: String,
+    from: &Mailbox,
+    to: &[Mailbox],
+) -> Result<Message, lettre::error::Error> {
+    let auto = HeaderName::new_from_ascii_str("Auto-Submitted");
+    let domain = from.email.domain();
+    let mut mail = Message::builder()
+        .from(from.clone())
+        .subject(subject)
+        .message_id(Some(format!("<{:032x}@{domain}>", fastrand::u128(..))))
+        // Nobody is to be told that somebody is on holiday (RFC 3834).
+        .raw_header(HeaderValue::new(auto, "auto-generated".to_owned()));
+    for to in to {
+        mail = mail.to(to.clone());
+    }
+    // Fit for every server: ASCII, short lines, and nothing that a line's beginning could mean.
+    let quoted = ContentTransferEncoding::QuotedPrintable;
+    let body = Body::new_with_encoding(text, quoted).unwrap_or_else(Body::new);
+    mail.singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body))
+}
+
 /// As it is in the message; words as a list, so that it can be seen where one ends.
 fn shown(command: &Command) -> String {
     let text = match command {
@@ -83,7 +93,7 @@ fn shown(command: &Command) -> String {
 }
 
 /// Each line a little further in, with pictures for what terminals and mail programs obey.
-fn indented(text: &str) -> String {
+pub(crate) fn indented(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let lines = text.split('\n').map(|line| format!("  {}", line.chars().map(harmless).collect::<String>()));
     lines.collect::<Vec<_>>().join("\n")

@@ -103,7 +103,15 @@ pub(super) mod tests {
 
     pub(in super::super) fn work(queue: Queue, cancelled: CancellationToken) -> Work {
         let stopping = cancelled.clone();
-        Work { queue, body: bytes::Bytes::new(), headers: Headers::fresh(), cancelled, stopping, desk: None }
+        Work {
+            queue,
+            body: bytes::Bytes::new(),
+            headers: Headers::fresh(),
+            cancelled,
+            stopping,
+            is_last: false,
+            desk: None,
+        }
     }
 
     /// Makes a pipe and then something in the background that reads it for ever.

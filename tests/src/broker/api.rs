@@ -8,6 +8,14 @@ use serde_json::{Value, json};
 
 use crate::secrets::BROKER_USER;
 
+/// Regular expressions of the names of queues and exchanges; the default exchange is `amq.default`.
+#[derive(Clone, Copy, Debug)]
+pub struct Permissions<'a> {
+    pub configure: &'a str,
+    pub write: &'a str,
+    pub read: &'a str,
+}
+
 /// A client of one broker's API.
 #[derive(Clone)]
 pub(super) struct Api {
@@ -56,6 +64,13 @@ impl Api {
             self.send(Method::PUT, &["permissions", name, user], Some(all.clone())).await?;
         }
         Ok(())
+    }
+
+    /// What the fleet's user may do in a virtual host, as regular expressions of names.
+    pub(super) async fn permit(&self, vhost: &str, permissions: &Permissions<'_>) -> Result<()> {
+        let Permissions { configure, write, read } = permissions;
+        let permissions = json!({"configure": configure, "write": write, "read": read});
+        self.send(Method::PUT, &["permissions", vhost, BROKER_USER], Some(permissions)).await.map(drop)
     }
 
     pub(super) async fn delete_vhost(&self, name: &str) -> Result<()> {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use self::api::Api;
+pub use self::api::Permissions;
 pub use self::client::Identity;
 pub use self::options::{Options, Plain, TlsVersions};
 use self::private::Node;
@@ -33,6 +34,13 @@ pub struct Broker {
     node: Option<Box<Node>>,
     #[cfg(feature = "container-broker")]
     container: Option<Box<container::Server>>,
+}
+
+/// What a broker is to think of its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    UsedUp,
+    Enough,
 }
 
 /// How a broker goes down before it comes up again.
@@ -133,6 +141,21 @@ impl Broker {
     /// Makes a virtual host in which [`crate::secrets::BROKER_USER`] may do everything.
     pub async fn vhost(&self, name: &str) -> Result<VirtualHost> {
         VirtualHost::create(&self.api, name).await
+    }
+
+    /// Says what the fleet's user may do in a virtual host from now on.
+    pub async fn permit(&self, vhost: &str, permissions: &Permissions<'_>) -> Result<()> {
+        self.api.permit(vhost, permissions).await
+    }
+
+    /// Has a private broker believe that its memory is used up, or that it is not.
+    pub async fn alarm(&self, memory: Memory) -> Result<()> {
+        let fraction = match memory {
+            Memory::UsedUp => "0.000001",
+            Memory::Enough => "0.9",
+        };
+        let node = self.node.as_ref().context("only a private broker can be told")?;
+        node.control(&["set_vm_memory_high_watermark", fraction]).await
     }
 
     /// The names of all virtual hosts.

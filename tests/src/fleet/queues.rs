@@ -204,7 +204,8 @@ impl Fleet {
         let queues = self.broker.queues(self.vhost.name()).await?;
         for name in queues.iter().filter(|it| it.starts_with("retry.") || it.starts_with("claim.")) {
             later += match session.depth_of(name).await {
-                Err(BrokerError::Missing(_)) => 0, // given up meanwhile
+                // Given up meanwhile; or a worker's own, that looks whether the broker fits.
+                Err(BrokerError::Missing(_) | BrokerError::Refused { .. }) => 0,
                 depth => depth?,
             };
         }

@@ -6,14 +6,14 @@ use std::fmt::{self, Display};
 use serde::Deserialize;
 
 use super::OneLine;
-use crate::broker::{Burial, Received};
-use crate::id::{Attempt, TaskId};
+use super::epitaph::Epitaph;
+use crate::broker::Received;
 use crate::queue::Holds;
 
 /// What is shown of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
-    /// All of it.
+    /// All of it; of one in `dead`, a JSON object with all that is known of it.
     Message,
     /// Its field `human`; all of it where it has none.
     Human,
@@ -22,30 +22,17 @@ pub enum Show {
 /// A message on its way to a reader.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
-    story: Option<Story<'a>>,
+    dead: Option<Epitaph<'a>>,
     body: &'a [u8],
     show: Show,
-}
-
-/// What is said of a message in `dead`, before it: which one it is, where it comes from and why it is there.
-#[derive(Clone, Debug)]
-struct Story<'a> {
-    id: &'a TaskId,
-    attempt: Attempt,
-    burial: Option<Burial>,
 }
 
 impl<'a> Entry<'a> {
     /// Of a message; only what lies in `dead` has a story, other queues look as they do in older programs.
     #[must_use]
     pub fn new(received: &'a Received, show: Show) -> Self {
-        let headers = received.headers();
-        let story = (received.queue().holds() == Holds::Anything).then(|| Story {
-            id: &headers.id,
-            attempt: headers.attempt,
-            burial: received.burial(),
-        });
-        Self { story, body: received.body(), show }
+        let dead = (received.queue().holds() == Holds::Anything).then(|| Epitaph::of(received));
+        Self { dead, body: received.body(), show }
     }
 
     /// Its line is no shorter than this, in bytes.
@@ -65,22 +52,14 @@ impl<'a> Entry<'a> {
 
 impl Display for Entry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(story) = &self.story {
-            write!(f, "[{}] ", OneLine(&story.to_string()))?;
+        match (&self.dead, self.show) {
+            (Some(dead), Show::Message) => {
+                return write!(f, "{}", OneLine(&dead.json(self.body).map_err(|_| fmt::Error)?));
+            }
+            (Some(dead), Show::Human) => write!(f, "[{}] ", OneLine(&dead.to_string()))?,
+            (None, _) => {}
         }
         write!(f, "{}", OneLine(self.text().trim()))
-    }
-}
-
-impl Display for Story<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, attempt, burial } = self;
-        write!(f, "{id}")?;
-        if let Some(from) = burial.as_ref().and_then(|it| it.from.as_ref()) {
-            write!(f, " from {from}")?;
-        }
-        let reason = burial.as_ref().map_or("no reason given", |it| it.reason.as_str());
-        write!(f, ", attempt {attempt}: {reason}")
     }
 }
 
@@ -101,7 +80,7 @@ mod tests {
     use super::*;
 
     fn shown(body: &[u8], show: Show) -> String {
-        Entry { story: None, body, show }.to_string()
+        Entry { dead: None, body, show }.to_string()
     }
 
     #[test]
@@ -132,17 +111,5 @@ mod tests {
     fn deep_nesting_does_no_harm() {
         let deep = format!(r#"{{"x": {}1{}, "human": "y"}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(shown(deep.as_bytes(), Show::Human), "y");
-    }
-
-    #[test]
-    fn the_dead_tell_their_story() {
-        let id = TaskId::new("0193ae5c").unwrap();
-        let attempt = Attempt::FIRST.next();
-        let burial = Burial { reason: "not a\nJSON object".to_owned(), from: Some("rhel".to_owned()) };
-        let story = |burial| Some(Story { id: &id, attempt, burial });
-        let entry = Entry { story: story(Some(burial)), body: b"x", show: Show::Human };
-        assert_eq!(entry.to_string(), "[0193ae5c from rhel, attempt 2: not a JSON object] x");
-        let entry = Entry { story: story(None), ..entry };
-        assert_eq!(entry.to_string(), "[0193ae5c, attempt 2: no reason given] x");
     }
 }

@@ -2,6 +2,7 @@
 //! prints it, and the receiver serves it.
 
 mod entry;
+mod epitaph;
 mod line;
 
 use std::io::{self, Write};

@@ -50,6 +50,7 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
         headers: Headers::fresh(),
         stopping: cancelled.clone(),
         cancelled,
+        is_last: false,
         desk: None,
     };
     let planned = work.cancelled.run_until_cancelled(plan::plan(job, cx)).await;

@@ -63,7 +63,7 @@ impl Reporter<'_> {
 
     fn last(&self, verdict: &Verdict) -> Report {
         Report {
-            status: self.status(verdict.state(), &verdict.description()),
+            status: self.status(verdict.state(), &told(verdict, self.work)),
             issue: self.issue(verdict.state(), Mark::Task),
             ..self.nothing()
         }
@@ -110,6 +110,17 @@ fn status(context: Context, state: StatusState, text: &str, host: &str, url: &st
     let status = NewStatus::new(context, state, text).from_host(host);
     // Forges refuse other addresses, such as those of logs that no web server serves.
     if url.starts_with("http") { status.with_target_url(url) } else { status }
+}
+
+/// The description of a status. Trouble that nobody will try again says so: the log says what it was, and somebody has to look
+/// into `dead`.
+fn told(verdict: &Verdict, work: &Work) -> String {
+    let description = verdict.description();
+    if work.is_last && matches!(verdict, Verdict::Internal(_)) {
+        format!("{description}, out of attempts")
+    } else {
+        description
+    }
 }
 
 /// Tells the forge until it knows. What it does not take in time, or before the process ends, is kept, and sent by another part.
@@ -174,7 +185,7 @@ const LAST_PAUSE: Duration = Duration::from_mins(1);
 pub(super) async fn trouble(job: &Job, url: &str, work: &Work, cx: &Executor) {
     let forge = cx.forges.get(job.forge.as_ref());
     let (Some(forge), Some(context), Some(sha)) = (forge, &job.context, &job.sha) else { return };
-    let description = Verdict::Internal(String::new()).description();
+    let description = told(&Verdict::Internal(String::new()), work);
     let mut report = Report {
         forge: forge.name().clone(),
         repo: job.repo.clone(),

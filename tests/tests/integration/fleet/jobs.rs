@@ -285,7 +285,8 @@ async fn what_is_not_the_users_fault_is_an_error_and_tried_again() {
         assert!(dead.reason.starts_with("out of attempts: ") && dead.reason.contains("localhost/none:none"), "{}", dead.reason);
         let statuses = fleet.statuses(&repo, &tip.parse()?);
         let attempt = ["c pending: In progress [host]", "c error: Internal error [host]"];
-        assert_eq!(statuses, attempt.repeat(3));
+        let last = ["c pending: In progress [host]", "c error: Internal error, out of attempts [host]"];
+        assert_eq!(statuses, [attempt, attempt, last].concat());
         let status = fleet.forge.statuses(&repo, &tip.parse()?).remove(0);
         let log = fleet.log_text(&status).await?;
         assert!(log.lines().last().is_some_and(|it| it.starts_with("*** Internal error: ")), "{log}");

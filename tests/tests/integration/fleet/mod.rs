@@ -3,6 +3,8 @@
 mod claims;
 mod configuration;
 mod containers;
+mod contract;
+mod dead;
 mod examples;
 mod hostile;
 mod inspect;

@@ -188,3 +188,23 @@ async fn mail_goes_over_tls_where_it_is_asked_for() -> Result<()> {
     assert!(other.mails().is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn people_are_told_of_what_is_dead() -> Result<()> {
+    let server = MailServer::start().await?;
+    run_test_with(setup(&server.address(), ""), async |fleet: &mut Fleet| -> Result<()> {
+        fleet.publish_raw("public", "garbage\r\nBcc: mallory@example.com").await?;
+        let mail = server.wait_for(1, DEADLINE).await?.remove(0);
+        let subject = format!("run-queue on {}: a message is dead", common::hostname());
+        assert_eq!((mail.header("Subject"), mail.headers.len()), (Some(subject.as_str()), 9), "{mail:?}");
+        for part in [" from public, attempt 1:\n", "not a JSON object", "publish-queue --from-dead ID"] {
+            assert!(mail.text.contains(part), "{part}: {}", mail.text);
+        }
+        assert!(!mail.text.contains("garbage"), "what a message says stays out of mails");
+        fleet.settle().await?;
+        assert_eq!(fleet.take_dead().await?.len(), 1);
+        Ok(())
+    })
+    .await;
+    Ok(())
+}
