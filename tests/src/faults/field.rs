@@ -84,8 +84,7 @@ impl Field<'_> {
 
     pub(super) async fn kill_worker(&mut self, place: Place) -> Result<()> {
         self.excuse(place);
-        let engine = self.engine;
-        self.site(place)?.kill(engine).await
+        self.site(place)?.kill().await
     }
 
     pub(super) async fn start_worker(&mut self, place: Place) -> Result<()> {
@@ -229,7 +228,7 @@ impl Field<'_> {
             }
             let at = now();
             self.done.excuses.push(Excuse { place: Place::Worker(number), worker, from: at, to: Some(at) });
-            site.kill(self.engine).await?;
+            site.kill().await?;
             site.start().await?;
         }
         Ok(())

@@ -13,9 +13,6 @@ use crate::engine::Engine;
 use crate::fleet::{DEADLINE, Program};
 use crate::proxy::Proxy;
 
-/// The label that tells which worker a container is of.
-const LABEL: &str = "flotilla.faults";
-
 /// A host: its worker, and all that the worker starts.
 pub(super) struct Site {
     number: usize,
@@ -31,14 +28,12 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// With what its programs are told: those of the fleet in `config`, but for the folder of what it keeps and the label of its
-    /// containers.
+    /// With what its programs are told: those of the fleet in `config`, but for the folder of what it keeps.
     pub(super) fn new(number: usize, config: &Path, proxy: Proxy, engine: &Engine) -> Result<Self> {
         let folder = config.parent().context("a folder")?.to_owned();
         let state = folder.join("state");
         let text = fs::read_to_string(config)?
-            .replace(&state.display().to_string(), &format!("{}-{number}", state.display()))
-            .replace("run-args = [", &format!("run-args = [\"--label={LABEL}={number}\", "));
+            .replace(&state.display().to_string(), &format!("{}-{number}", state.display()));
         let config = folder.join(format!("worker-{number}.toml"));
         fs::write(&config, text)?;
         let environment = engine.environment();
@@ -92,17 +87,15 @@ impl Site {
         Ok(())
     }
 
-    /// As a power cut does: with all that it started.
-    pub(super) async fn kill(&mut self, engine: &Engine) -> Result<()> {
+    /// With all that belongs to it.
+    pub(super) async fn kill(&mut self) -> Result<()> {
         let Some(mut worker) = self.worker.take() else { return Ok(()) };
         for process in tree(worker.id()) {
             let _ = kill_process(process, Signal::KILL);
         }
+        // Its container runs on: the next worker of this host goes on with it, or removes it.
         worker.ended(DEADLINE).await?;
-        // A machine that starts again begins with an empty /tmp.
-        fs::remove_dir_all(self.scratch())?;
-        // Until a worker adopts or removes what a predecessor on its host has left.
-        remove_containers(self.number, engine).await
+        Ok(())
     }
 
     /// Everything that it started gets it too, as the freezer of a machine would have it.
@@ -144,16 +137,6 @@ impl Site {
         }
         Ok(wrong)
     }
-}
-
-async fn remove_containers(number: usize, engine: &Engine) -> Result<()> {
-    let label = format!("--filter=label={LABEL}={number}");
-    let run = format!("--filter=label={}", engine.label());
-    let listed = engine.run(&["ps", "--all", "--quiet", &label, &run]).await?;
-    for id in listed.lines() {
-        engine.run(&["rm", "--force", "--time=0", "--ignore", id]).await?;
-    }
-    Ok(())
 }
 
 /// A process and all that it started and that still belongs to it, parents first.
