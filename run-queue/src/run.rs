@@ -117,7 +117,10 @@ impl Run {
     async fn attend(&mut self) -> Outcome {
         loop {
             match self.next().await {
-                Change::Ended(outcome) => return outcome,
+                Change::Ended(outcome) => {
+                    self.take_the_last_grant();
+                    return outcome;
+                }
                 Change::Overdue => {
                     tracing::error!("a cancelled handler has not ended in time and is left");
                     if let Some(attempt) = self.attempt.take() {
@@ -127,6 +130,15 @@ impl Run {
                 }
                 change => self.take_in(change).await,
             }
+        }
+    }
+
+    /// A handler that ends right after it got its claim is heard of before the claim is.
+    fn take_the_last_grant(&mut self) {
+        if let Standing::Unclaimed(Some(granted)) = &mut self.claim
+            && let Ok(granted) = granted.try_recv()
+        {
+            self.claim = Standing::Ours(granted);
         }
     }
 

@@ -108,9 +108,8 @@ impl Run<'_> {
             log.write(format!("Attachments could not be collected: {error:#}\n")).await?;
             tracing::warn!("attachments could not be collected: {error:#}");
         }
-        // Who removes a container by force kills it first.
         if let Ok(Verdict::Exited(KILLED)) = ended
-            && !container.is_there().await?
+            && is_removed(container).await?
         {
             anyhow::bail!("somebody has removed the container");
         }
@@ -216,6 +215,17 @@ impl Run<'_> {
 
 /// The exit code of a process that was killed.
 const KILLED: i32 = 137;
+
+/// Who removes a container by force kills it first, and needs a moment for the rest.
+async fn is_removed(container: &mut Container) -> anyhow::Result<bool> {
+    for _ in 0..20 {
+        if !container.is_there().await? {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(false)
+}
 
 async fn remove(container: Container) {
     if let Err(error) = container.remove().await {

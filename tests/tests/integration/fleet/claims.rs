@@ -76,6 +76,7 @@ async fn a_job_runs_on_while_the_broker_dies_and_comes_back() {
         open_gate(fleet, &repo, &tip).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        no_claims(fleet).await?;
         Ok(())
     })
     .await;
@@ -100,6 +101,7 @@ async fn a_job_that_ends_while_the_broker_is_away_is_settled_when_it_is_back() {
             fleet.worker(0)?.wait_until("that it is settled", DEADLINE, says("settled")).await?;
             fleet.settle().await?;
             assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+            no_claims(fleet).await?;
             Ok(())
         },
     )
@@ -129,6 +131,7 @@ async fn another_worker_brings_the_message_back_to_the_one_who_runs_it() {
             open_gate(fleet, &repo, &tip).await?;
             fleet.settle().await?;
             assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+            no_claims(fleet).await?;
             let others = fleet.worker(1)?.events();
             let settled: Vec<_> = others.iter().filter_map(|it| it["settled"].as_str()).collect();
             assert!(settled.iter().all(|it| ["forwarded", "awaited"].contains(it)), "{settled:?}");
@@ -163,6 +166,7 @@ async fn who_is_cut_off_stops_before_another_begins_and_tells_nobody() {
         open_gate(fleet, &repo, &tip).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
+        no_claims(fleet).await?;
         let begun = fleet.worker(1)?.events();
         let attempt = begun.iter().rev().find(|it| it["settled"] == "acked").context("not settled")?;
         assert_eq!(attempt["span"]["attempt"], 2, "{attempt}");
@@ -186,6 +190,7 @@ async fn two_workers_that_are_asked_for_the_same_run_it_once() {
         open_gate(fleet, &repo, &tip).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        no_claims(fleet).await?;
         Ok(())
     })
     .await;
@@ -202,7 +207,8 @@ async fn a_task_that_kills_its_workers_is_dead_after_as_many_as_may_try() {
         fleet.start_worker(&["execute"]).await?;
         let dead = fleet.wait_for_dead().await?;
         assert!(dead.reason.starts_with("out of attempts"), "{dead:?}");
-        fleet.settle().await
+        fleet.settle().await?;
+        no_claims(fleet).await
     })
     .await;
 }
@@ -223,6 +229,7 @@ async fn a_worker_that_is_killed_and_started_again_goes_on_with_its_job() {
         open_gate(fleet, &repo, &tip).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        no_claims(fleet).await?;
         whole_log(fleet, &repo, &tip).await
     })
     .await;
@@ -246,6 +253,7 @@ async fn a_job_that_ends_while_no_worker_is_there_is_told_by_the_next() {
         fleet.forge.wait_for_state(&repo, &tip, "c", StatusState::Success, DEADLINE).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        no_claims(fleet).await?;
         whole_log(fleet, &repo, &tip).await
     })
     .await;
@@ -276,9 +284,19 @@ async fn who_comes_back_too_late_removes_its_container() {
         open_gate(fleet, &repo, &tip).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
+        no_claims(fleet).await?;
         whole_log(fleet, &repo, &tip).await
     })
     .await;
+}
+
+/// Waits until every claim is given up.
+async fn no_claims(fleet: &Fleet) -> Result<()> {
+    let given_up = async {
+        while fleet.broker.queues(fleet.vhost()).await?.iter().any(|it| it.starts_with("claim.")) {}
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(DEADLINE, given_up).await.context("a claim is left")?
 }
 
 /// Waits until the container of the job has printed this.
