@@ -79,6 +79,13 @@ impl Desk {
         (Self(Arc::new(counter)), granted)
     }
 
+    /// The work is done, and whoever had the claim is gone: nobody needs to wait for them.
+    pub async fn forget(&self, key: &ClaimKey) {
+        if let Err(error) = self.0.linked.session.forget_claim(key).await {
+            tracing::warn!(error = %Chain(&error), "the claim on work that is done stays for some hours");
+        }
+    }
+
     /// Takes the claim on this work. From now on a lost session does not cancel the handler: it goes on until the claim itself
     /// is lost. A failure is for the handler to pass on.
     pub async fn claim(&self, key: &ClaimKey) -> Result<(), Failure> {

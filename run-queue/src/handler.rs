@@ -43,6 +43,13 @@ impl Work {
             None => Ok(()),
         }
     }
+
+    /// Says of a claim that was [`Failure::Left`] that its work is done.
+    pub async fn forget_claim(&self, key: &ClaimKey) {
+        if let Some(desk) = &self.desk {
+            desk.forget(key).await;
+        }
+    }
 }
 
 /// Why a message was not dealt with. There is no `From`, so that each `?` in a handler chooses.

@@ -125,6 +125,20 @@ impl Session {
         }
     }
 
+    /// Removes a claim that nobody holds, on work that is done: whoever had it, and comes back, finds it done.
+    pub async fn forget_claim(&self, key: &ClaimKey) -> Result<(), BrokerError> {
+        let (queue, channel) = (key.queue(), self.channel().await?);
+        let options = QueueDeleteOptions { if_unused: true, if_empty: true, ..QueueDeleteOptions::default() };
+        let delete = channel.queue_delete(queue.as_str().into(), options);
+        match within(LIMIT, || format!("delete the claim `{queue}`"), delete).await {
+            Ok(_) => close(&channel).await,
+            // It is held, or has mail: then it is needed.
+            Err(error) if is_refusal(&error, &AMQPSoftError::PRECONDITIONFAILED) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     async fn is_there(&self, queue: &str) -> Result<bool, BrokerError> {
         match self.depth_of(queue).await {
             Ok(_) => Ok(true),

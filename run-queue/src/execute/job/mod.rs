@@ -72,11 +72,13 @@ enum Next {
 async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'a>, Failure> {
     let plan = plan::plan(job, cx).await?;
     // The verdict is asked for with the claim in hand: who had it before has told theirs.
-    let claimed = work.claim(&plan.claim(&work.headers.id)).await;
+    let claim = plan.claim(&work.headers.id);
+    let claimed = work.claim(&claim).await;
     // Whoever began it and is gone may have ended it, too.
     if matches!(claimed, Err(Failure::Left))
         && let Standing::Judged(verdict) = plan.standing().await?
     {
+        work.forget_claim(&claim).await;
         let what = judged(&plan, &verdict, cx);
         return Ok(Taken { plan, what });
     }
