@@ -40,6 +40,8 @@ struct Inner {
 pub(super) struct Begun {
     /// Which task it is.
     pub(super) task: TaskId,
+    /// The worker that started it, as its container says, however many have gone on with it since.
+    pub(super) worker: String,
     /// The number of the attempt.
     pub(super) attempt: u32,
     /// The queue that its message came from, by our name for it.
@@ -200,6 +202,7 @@ mod tests {
     fn begun(task: &str) -> Begun {
         Begun {
             task: task.parse().unwrap(),
+            worker: "host.1".to_owned(),
             attempt: 1,
             queue: "public".to_owned(),
             delivery: None,

@@ -1,5 +1,7 @@
 //! A job that another process of this host has begun and left, with its container.
 
+use std::collections::BTreeSet;
+
 use common::Chain;
 use common::broker::{ClaimKey, Headers};
 use common::id::Attempt;
@@ -39,8 +41,11 @@ pub(in super::super) async fn find(
     journal: &Journal,
 ) -> Vec<LeftJob> {
     let mut containers = Vec::new();
-    for worker in &inheritance.workers {
-        match engine.find(worker).await {
+    let Inheritance { workers, begun } = inheritance;
+    // One may have gone on with what another before it had begun.
+    let workers: BTreeSet<_> = workers.into_iter().chain(begun.iter().map(|it| it.worker.clone())).collect();
+    for worker in workers {
+        match engine.find(&worker).await {
             Ok(found) => containers.extend(found),
             Err(error) => {
                 tracing::error!(error = %Chain(&error), worker, "the containers of a worker that is gone cannot be found");
@@ -48,7 +53,7 @@ pub(in super::super) async fn find(
         }
     }
     let mut left = Vec::new();
-    for begun in inheritance.begun {
+    for begun in begun {
         let at = containers
             .iter()
             .position(|it| it.owner.task == begun.task && it.owner.attempt.number() == begun.attempt);

@@ -122,6 +122,7 @@ impl Run<'_> {
         let Work { queue, body, headers, .. } = self.work;
         let begun = Begun {
             task: headers.id.clone(),
+            worker: self.worker.to_owned(),
             attempt: headers.attempt.number(),
             queue: queue.name().to_owned(),
             delivery: headers.delivery.clone(),
