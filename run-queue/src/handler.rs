@@ -148,7 +148,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Puts it away: another worker has begun it anew.
     fn give_up(&self, left: Self::Left) -> impl Future<Output = ()> + Send;
 
-    /// The message of this task is settled: nothing of it needs to be remembered.
+    /// The message of this task is settled, by who had its claim: nothing of it needs to be remembered.
     fn settled(&self, task: &TaskId) -> impl Future<Output = ()> + Send;
 }
 

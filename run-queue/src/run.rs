@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::claims::Granted;
 use crate::handler::Failure;
 use crate::link::Linked;
-use crate::metrics::Running;
+use crate::metrics::{Running, Settled};
 use crate::runs::Return;
 use crate::settle::Settler;
 
@@ -97,7 +97,7 @@ enum Change {
 pub(crate) enum Message {
     /// It is settled.
     Settled,
-    /// It was lost, and whoever gets it deals with it.
+    /// It was lost or handed on, and whoever gets it deals with it.
     Others,
 }
 
@@ -155,7 +155,8 @@ impl Run {
                     Ok(settled) => {
                         let duration_ms = self.begun.elapsed().as_millis();
                         tracing::info!(settled = settled.name(), duration_ms, "settled");
-                        return Message::Settled;
+                        let is_handed_on = matches!(settled, Settled::Forwarded | Settled::Awaited);
+                        return if is_handed_on { Message::Others } else { Message::Settled };
                     }
                     Err(error) => tracing::warn!(error = %Chain(&error), "not settled on this delivery"),
                 }

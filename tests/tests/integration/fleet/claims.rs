@@ -221,6 +221,37 @@ async fn a_worker_that_is_killed_and_started_again_goes_on_with_its_job() {
         fleet.wait_for_container().await?;
         let container = fleet.engine.containers().await?;
         wait_for_line(fleet, "begun").await?;
+        for _ in 0..2 {
+            fleet.kill_worker(0).await?;
+            fleet.start_worker(&["execute"]).await?;
+            let goes_on = says("goes on with what another process has left");
+            fleet.worker(0)?.wait_until("that it goes on with it", DEADLINE, goes_on).await?;
+            assert_eq!(fleet.engine.containers().await?, container, "the same container");
+        }
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        no_claims(fleet).await?;
+        whole_log(fleet, &repo, &tip).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_forwarded_its_own_message_still_knows_what_it_runs() {
+    let times = "fence-seconds = 15\ntakeover-seconds = 18\n";
+    let setup = Setup { execute: format!("slots = 2\npoll-seconds = 0.2\n{times}"), ..quick() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let proxy = Proxy::start(fleet.broker.address()).await?;
+        fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        let container = fleet.engine.containers().await?;
+        proxy.cut();
+        fleet
+            .worker(0)?
+            .wait_until("that its message is back", DEADLINE, says("the message is back"))
+            .await?;
         fleet.kill_worker(0).await?;
         fleet.start_worker(&["execute"]).await?;
         let goes_on = says("goes on with what another process has left");
@@ -229,7 +260,6 @@ async fn a_worker_that_is_killed_and_started_again_goes_on_with_its_job() {
         open_gate(fleet, &repo, &tip).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-        no_claims(fleet).await?;
         whole_log(fleet, &repo, &tip).await
     })
     .await;
