@@ -252,6 +252,15 @@ async fn who_has_forwarded_its_own_message_still_knows_what_it_runs() {
             .worker(0)?
             .wait_until("that its message is back", DEADLINE, says("the message is back"))
             .await?;
+        // When another has been forwarded too, all that comes of the first one has been done.
+        ask(fleet, &tip.to_string()).await?;
+        let both = async {
+            while forwarded(fleet)? < 2 {
+                tokio::task::yield_now().await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(DEADLINE, both).await??;
         fleet.kill_worker(0).await?;
         fleet.start_worker(&["execute"]).await?;
         let goes_on = says("goes on with what another process has left");
@@ -318,6 +327,11 @@ async fn who_comes_back_too_late_removes_its_container() {
         whole_log(fleet, &repo, &tip).await
     })
     .await;
+}
+
+/// How many messages the first worker has handed on.
+fn forwarded(fleet: &mut Fleet) -> Result<usize> {
+    Ok(fleet.worker(0)?.events().iter().filter(|it| it["settled"] == "forwarded").count())
 }
 
 /// Waits until every claim is given up.
