@@ -103,6 +103,8 @@ pub trait Remains: Send + 'static {
     fn message(&self) -> Message;
     /// The claim on it.
     fn claim(&self) -> &ClaimKey;
+    /// Whether all of it is done but for its message, and whoever gets that one sees it.
+    fn is_seen_to_be_done(&self) -> bool;
 }
 
 /// A message that is somewhere else.
@@ -122,6 +124,10 @@ impl Remains for Infallible {
     }
 
     fn claim(&self) -> &ClaimKey {
+        match *self {}
+    }
+
+    fn is_seen_to_be_done(&self) -> bool {
         match *self {}
     }
 }

@@ -93,6 +93,13 @@ impl<H: Handler> Role<H> {
         for left in left {
             let message = left.message();
             match linked.session.claim(left.claim(), message.queue, Take::Left).await {
+                // Its message may be settled, too, and never come.
+                Ok(Claimed::Ours(claim)) if left.is_seen_to_be_done() => {
+                    if let Err(error) = claim.release(&linked.session).await {
+                        tracing::warn!(error = %Chain(&error), "the claim on work that is done stays for some hours");
+                    }
+                    self.handler.give_up(left).await;
+                }
                 Ok(Claimed::Ours(claim)) => {
                     tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
                     let over = slot.resume(left, claim, linked);

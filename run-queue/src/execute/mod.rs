@@ -3,6 +3,7 @@
 mod attachments;
 mod command;
 mod container;
+mod folder;
 mod job;
 mod journal;
 mod mailer;
@@ -116,7 +117,7 @@ impl Handler for Executor {
         let estate = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (estate, self.journal()) {
             (Some(Estate { inheritance, secrets }), Some(journal)) => {
-                job::find_left(inheritance, secrets, &self.container.engine, journal).await
+                job::find_left(inheritance, secrets, &self.container.engine, &self.logs.spool, journal).await
             }
             _ => Vec::new(),
         }
@@ -131,11 +132,7 @@ impl Handler for Executor {
     }
 
     async fn settled(&self, task: &TaskId) {
-        if let Some(journal) = self.journal()
-            && let Err(error) = journal.remove(task).await
-        {
-            tracing::warn!(error = %Chain(&error), "what was begun is not forgotten");
-        }
+        self.forget(task).await;
     }
 }
 
@@ -176,8 +173,8 @@ impl Executor {
         })
     }
 
-    /// To be called before the first task: checks that reports and inline secrets have a place, and removes the secrets that workers
-    /// of this host left that are gone. An error is for an operator.
+    /// To be called before the first task: checks that reports and inline secrets have a place, and removes the secrets and attachments
+    /// that workers of this host left that are gone. An error is for an operator.
     pub async fn prepare(&self) -> Result<(), String> {
         let kept = self.outbox.prepare().await;
         kept.map_err(|it| format!("reports cannot be kept (worker.state-dir): {}", Chain(&it)))?;
@@ -191,6 +188,7 @@ impl Executor {
         for folder in &unwanted {
             tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
         }
+        attachments::remove_abandoned(&self.logs.spool);
         let _ = self.journal.set(journal);
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(Estate { inheritance, secrets });
         if self.secrets.inline.is_empty() {
@@ -220,6 +218,15 @@ impl Executor {
             && let Err(error) = journal.told(task).await
         {
             tracing::warn!(error = %Chain(&error), "that a job was told of is not written down");
+        }
+    }
+
+    /// There is nothing to go on with.
+    async fn forget(&self, task: &TaskId) {
+        if let Some(journal) = self.journal()
+            && let Err(error) = journal.remove(task).await
+        {
+            tracing::warn!(error = %Chain(&error), "what was begun is not forgotten");
         }
     }
 

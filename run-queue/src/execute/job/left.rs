@@ -1,13 +1,15 @@
 //! A job that another process of this host has begun and left, with its container.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use common::Chain;
 use common::broker::{ClaimKey, Headers};
 use common::id::Attempt;
 use common::queue::QueueNames;
+use common::task::{Kind, Task};
 
-use super::super::container::{Container, Engine, Found};
+use super::super::container::{Container, Engine, Found, remove_output};
 use super::super::journal::{Begun, Inheritance, Journal, State};
 use super::super::secrets::SecretFolder;
 use crate::handler::{Message, Remains};
@@ -19,6 +21,8 @@ pub struct LeftJob {
     pub(super) begun: Begun,
     /// None where the forge knows how it ended.
     pub(super) container: Option<Found>,
+    /// Whether the commit's status tells everybody that nothing is left to do.
+    is_seen: bool,
     /// What the container was given stays for as long as it runs.
     pub(super) _secrets: Option<SecretFolder>,
 }
@@ -31,6 +35,10 @@ impl Remains for LeftJob {
     fn claim(&self) -> &ClaimKey {
         &self.begun.claim
     }
+
+    fn is_seen_to_be_done(&self) -> bool {
+        self.is_seen
+    }
 }
 
 /// What can be gone on with of what workers have left. Their other containers are removed: nobody will ever want them.
@@ -38,6 +46,7 @@ pub(in super::super) async fn find(
     inheritance: Inheritance,
     mut secrets: Vec<SecretFolder>,
     engine: &Engine,
+    spool: &Path,
     journal: &Journal,
 ) -> Vec<LeftJob> {
     let mut containers = Vec::new();
@@ -64,10 +73,14 @@ pub(in super::super) async fn find(
             | (container @ None, State::Told, Some(message)) => {
                 let own = secrets.iter().position(|it| *it.task() == begun.task);
                 let own = own.map(|it| secrets.swap_remove(it));
-                left.push(LeftJob { message, begun, container, _secrets: own });
+                let is_seen = begun.state == State::Told && is_judged_by_status(&begun);
+                left.push(LeftJob { message, begun, container, is_seen, _secrets: own });
             }
             // Its container is gone, or has never been; or it is told and has not been removed.
             (container, _, _) => {
+                if container.is_none() {
+                    remove_output(spool, &begun.task, Attempt::from_wire(Some(begun.attempt.into())));
+                }
                 containers.extend(container);
                 forget(journal, &begun).await;
             }
@@ -80,6 +93,12 @@ pub(in super::super) async fn find(
         tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
     }
     left
+}
+
+/// What brings its own command is done whenever it is asked for, whatever the status says.
+fn is_judged_by_status(begun: &Begun) -> bool {
+    let task = Task::parse(begun.body.as_bytes());
+    task.is_ok_and(|it| matches!(it.kind, Kind::Job(job) if job.context.is_some() && job.command.is_none()))
 }
 
 /// None for what is not ours to read, such as the record of a later version.

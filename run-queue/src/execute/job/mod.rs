@@ -76,7 +76,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
     let claimed = work.claim(&claim).await;
     // Whoever began it and is gone may have ended it, too.
     if matches!(claimed, Err(Failure::Left))
-        && let Standing::Judged(verdict) = plan.standing().await?
+        && let Standing::Judged(verdict) = plan.standing(&page(&plan.slug, cx)).await?
     {
         work.forget_claim(&claim).await;
         let what = judged(&plan, &verdict, cx);
@@ -88,7 +88,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
         tracing::info!(repo.name = %job.repo, "the verdict is kept here for the forge to take; nothing is run");
         return Ok(Taken { plan, what: Next::Nothing });
     }
-    let standing = plan.standing().await?;
+    let standing = plan.standing(&page(&plan.slug, cx)).await?;
     if let (Standing::Stale(_) | Standing::Due, Some(key)) = (&standing, &key) {
         cx.outbox.supersede(key).await.map_err(Failure::retry)?;
     }

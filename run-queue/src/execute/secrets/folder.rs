@@ -1,22 +1,20 @@
-//! Where inline secrets are for a run: a private folder in memory, which nothing writes to a disk.
-//!
-//! The folder belongs to a task, and is gone with its [`SecretFolder`] however the run ends. A worker that is killed leaves it;
-//! as long as its maker lives, it is locked, so whoever finds one without a lock may remove it, or go on with it.
+//! Where inline secrets are for a run: a private folder in memory, which nothing writes to a disk. It belongs to a task, so whoever
+//! goes on with a dead worker's task can take it over.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use common::id::TaskId;
-use rustix::fs::{Access, OFlags};
+use rustix::fs::Access;
+
+use super::super::folder::OwnFolder;
 
 const PREFIX: &str = "flotilla-secrets-";
 /// statfs(2): what memory calls itself.
 const TMPFS: u32 = 0x0102_1994;
 const RAMFS: u32 = 0x8584_58f6;
-/// Another process may take a new folder for one that was left, once or twice.
-const TRIES: usize = 5;
 
 /// None of the places will do.
 #[derive(Debug, thiserror::Error)]
@@ -27,53 +25,23 @@ pub struct NoPlace {
     tried: String,
 }
 
-/// A private folder, locked as long as this lives and gone with it.
+/// The folder of a task's secrets.
 #[derive(Debug)]
 pub(in super::super) struct SecretFolder {
-    path: PathBuf,
+    folder: OwnFolder,
     task: TaskId,
-    _lock: File,
 }
 
 impl SecretFolder {
     /// Makes a new one for a task, in the first of these places that is in memory.
     pub(super) fn make(places: &[PathBuf], task: &TaskId) -> io::Result<Self> {
         let place = place(places).map_err(io::Error::other)?;
-        for _ in 0..TRIES {
-            let made = tempfile::Builder::new()
-                .prefix(&format!("{PREFIX}{task}."))
-                .permissions(Permissions::from_mode(0o700))
-                .tempdir_in(place)?;
-            if let Some(folder) = Self::lock(made.path(), task.clone())? {
-                // From here on it is ours to remove.
-                let _ = made.keep();
-                return Ok(folder);
-            }
-        }
-        Err(io::Error::other("somebody removes each new folder at once"))
-    }
-
-    /// None where somebody else has the lock, or has removed it meanwhile.
-    fn lock(path: &Path, task: TaskId) -> io::Result<Option<Self>> {
-        let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::DIRECTORY).bits()).unwrap_or_default();
-        let folder = match File::options().read(true).custom_flags(flags).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        match folder.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => return Ok(None),
-            Err(fs::TryLockError::Error(error)) => return Err(error),
-            Ok(()) => {}
-        }
-        let same =
-            |it: &fs::Metadata, other: &fs::Metadata| (it.dev(), it.ino()) == (other.dev(), other.ino());
-        let ours = folder.metadata()?;
-        let is_there = fs::symlink_metadata(path).is_ok_and(|it| same(&it, &ours));
-        Ok(is_there.then(|| Self { path: path.to_owned(), task, _lock: folder }))
+        let folder = OwnFolder::make(place, &format!("{PREFIX}{task}."))?;
+        Ok(Self { folder, task: task.clone() })
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.folder.path()
     }
 
     /// The task that it was made for.
@@ -84,14 +52,6 @@ impl SecretFolder {
     /// Makes a folder that everybody in the container can look into; who is outside cannot reach it.
     pub(super) fn make_dir(path: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o755).create(path)
-    }
-}
-
-impl Drop for SecretFolder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::error!(folder = %self.path.display(), %error, "a folder of secrets could not be removed");
-        }
     }
 }
 
@@ -113,23 +73,18 @@ fn is_memory(path: &Path) -> bool {
 
 /// The folders that processes left that are gone. Who drops one removes it; who goes on with its task keeps it.
 pub(in super::super) fn abandoned(places: &[PathBuf]) -> Vec<SecretFolder> {
-    let entries = places.iter().filter_map(|it| fs::read_dir(it).ok()).flatten().flatten();
-    let left = entries.filter_map(|entry| {
-        let task = task_of(entry.file_name().to_str()?)?;
-        let (path, ours) = (entry.path(), rustix::process::geteuid().as_raw());
-        let mine = fs::symlink_metadata(&path).is_ok_and(|it| it.is_dir() && it.uid() == ours);
-        if mine { SecretFolder::lock(&path, task).ok().flatten() } else { None }
-    });
-    left.collect()
-}
-
-fn task_of(name: &str) -> Option<TaskId> {
-    let (task, _random) = name.strip_prefix(PREFIX)?.rsplit_once('.')?;
-    TaskId::new(task).ok()
+    let left = places.iter().flat_map(|it| OwnFolder::abandoned(it, PREFIX));
+    left.filter_map(|folder| {
+        let task = folder.name_after(PREFIX).and_then(|it| TaskId::new(it.rsplit_once('.')?.0).ok())?;
+        Some(SecretFolder { folder, task })
+    })
+    .collect()
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     /// A folder in memory for one test. Where there is none, such as on a Mac, there is nothing to test.

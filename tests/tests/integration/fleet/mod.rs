@@ -20,6 +20,7 @@ mod scanner;
 mod secrets;
 mod slice;
 mod statistics;
+mod steps;
 mod superseded;
 mod sweep;
 mod worker;

@@ -1,0 +1,230 @@
+//! Whatever is done once is done once, also when the one who does it is killed between any two of its steps, or is asked twice.
+//!
+//! Each test here has something done undisturbed, and notes the steps that others see. Then it has the same done anew for each of
+//! them, kills the program before that step has an effect or before it hears of it, starts a successor on the same host, and
+//! holds what is there in the end beside what was there undisturbed. A run of all tests takes some of the points; all of them are
+//! taken with `FLOTILLA_TEST_ALL=1`, and those that have a text in their names with that text instead of the 1.
+
+mod job;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use common::queue::Queue;
+use tests::fleet::{Fleet, Setup, run_test_with};
+use tests::mail::MailServer;
+use tests::s3::S3Server;
+use tests::settings;
+use tests::steps::{Point, Steps, WatchedBroker, WatchedEngine};
+
+/// So many fleets share the points: most of their time goes into waiting for an owner who does not come back.
+const LANES: usize = 4;
+/// Of a step that comes again and again, so many are points.
+const MOST: usize = 2;
+/// Without `FLOTILLA_TEST_ALL` each of so many points is taken.
+const SOME: usize = 4;
+/// Who cleans up after what others can see has a moment for it.
+const CLEANING: Duration = Duration::from_secs(10);
+
+/// What is done over and over.
+trait Play {
+    /// Prepares a fleet for it.
+    async fn prepare(&self, fleet: &mut Fleet) -> Result<()>;
+    /// Has it done, under this name.
+    async fn ask(&self, fleet: &mut Fleet, run: &str) -> Result<()>;
+    /// Waits until others see that it is done, or nearly.
+    async fn ended(&self, fleet: &mut Fleet, run: &str) -> Result<()>;
+    /// What others see of it in the end, a line each.
+    async fn seen(&self, fleet: &mut Fleet, around: &Around, run: &str) -> Result<Vec<String>>;
+}
+
+/// What is around a fleet, and tells of each step.
+struct Around {
+    steps: Steps,
+    engine: WatchedEngine,
+    bucket: S3Server,
+    mail: MailServer,
+}
+
+impl Around {
+    async fn start() -> Result<Self> {
+        let steps = Steps::default();
+        let (engine, bucket, mail) =
+            (WatchedEngine::start(&steps).await?, S3Server::start().await?, MailServer::start().await?);
+        bucket.watch(&steps);
+        mail.watch(&steps);
+        Ok(Self { steps, engine, bucket, mail })
+    }
+
+    fn setup(&self, setup: Setup) -> Setup {
+        let text = |it: &str| serde_json::Value::from(it).to_string();
+        let mail = format!("[mail]\nserver = {}\nto = [\"ops@example.com\"]\n", text(&self.mail.address()));
+        Setup {
+            webhook: false,
+            worker: false,
+            config: format!(
+                "{}\n{mail}\n{}",
+                setup.config,
+                self.bucket.config().replace("[logs]\n", "[logs]\nflush-seconds = 0.1\n")
+            ),
+            roles: "retry-seconds = 0.2\n".to_owned(),
+            execute: "slots = 1\npoll-seconds = 5\nfence-seconds = 1\ntakeover-seconds = 4\n".to_owned(),
+            container: format!("command = [{}]\n", text(&self.engine.program().display().to_string())),
+            ..setup
+        }
+    }
+}
+
+/// Has it done undisturbed, and then killed at each point. A lane has a thread of its own, as it does much that blocks.
+#[expect(clippy::unwrap_used, reason = "that is how a test fails")]
+fn killed_at_each_step<P: Play + Sync>(setup: &Setup, worker: &[&str], play: &P) {
+    common::crypto::install();
+    std::thread::scope(|scope| {
+        let lane = |lane| {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            runtime.block_on(killed_in(lane, setup.clone(), worker, play));
+        };
+        let lanes: Vec<_> = (0..LANES).map(|number| scope.spawn(move || lane(number))).collect();
+        for ended in lanes.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>() {
+            ended.unwrap();
+        }
+    });
+}
+
+#[expect(clippy::unwrap_used, reason = "that is how a test fails")]
+async fn killed_in<P: Play>(lane: usize, setup: Setup, worker: &[&str], play: &P) {
+    let around = Around::start().await.unwrap();
+    run_test_with(around.setup(setup), async |fleet: &mut Fleet| -> Result<()> {
+        let broker = WatchedBroker::start(&fleet.broker, &around.steps).await?;
+        fleet.forge.watch(&around.steps);
+        let worker = [worker, &["--amqp", broker.address()]].concat();
+        let session = fleet.session().await?;
+        session.declare(&Queue::ALL).await?;
+        session.close().await;
+        play.prepare(fleet).await?;
+        fleet.start_worker(&worker).await?;
+        // The first has the worker's own start among its steps.
+        for run in ["run-001", "run-000"] {
+            around.steps.begin();
+            play.ask(fleet, run).await?;
+            play.ended(fleet, run).await?;
+            fleet.settle().await?;
+        }
+        let points: BTreeSet<_> = around.steps.points(MOST).into_iter().collect();
+        let undisturbed = play.seen(fleet, &around, "run-000").await?;
+        ensure!(!undisturbed.is_empty(), "nothing was done");
+        clean(fleet).await.context("undisturbed")?;
+        let mine = chosen(points).into_iter().enumerate().filter(|(at, _)| at % LANES == lane);
+        let mut wrong = Vec::new();
+        for (at, point) in mine {
+            let run = format!("run-{:03}", at + 2);
+            let began = Instant::now();
+            let met = killed_once(fleet, &around, &worker, play, &point, &run).await?;
+            let how = if met { "killed" } else { "not met" };
+            let found = play.seen(fleet, &around, &run).await?;
+            let mut problems = Vec::new();
+            if found != undisturbed {
+                problems.push(format!("{run} {point} ({how}):\n  {}", found.join("\n  ")));
+            }
+            if let Err(error) = clean(fleet).await {
+                problems.push(format!("{run} {point} ({how}): {error:#}"));
+            }
+            let seconds = began.elapsed().as_secs_f64();
+            eprintln!("{run} {point}: {how} in {seconds:.1} s\n{}", problems.join("\n"));
+            wrong.append(&mut problems);
+        }
+        ensure!(wrong.is_empty(), "undisturbed:\n  {}\nbut:\n{}", undisturbed.join("\n  "), wrong.join("\n"));
+        Ok(())
+    })
+    .await;
+}
+
+/// Those that are taken.
+fn chosen(points: BTreeSet<Point>) -> Vec<Point> {
+    match settings::get(settings::ALL).as_deref() {
+        None => points.into_iter().step_by(SOME).collect(),
+        Some("1") => points.into_iter().collect(),
+        Some(text) => points.into_iter().filter(|it| it.to_string().contains(text)).collect(),
+    }
+}
+
+/// Has it done and the worker killed at this point, and another one go on. False if it never came there.
+async fn killed_once<P: Play>(
+    fleet: &mut Fleet,
+    around: &Around,
+    worker: &[&str],
+    play: &P,
+    point: &Point,
+    run: &str,
+) -> Result<bool> {
+    around.steps.stop_at(point);
+    play.ask(fleet, run).await?;
+    let met = tokio::select! {
+        () = around.steps.reached() => true,
+        ended = play.ended(fleet, run) => {
+            ended?;
+            // What comes after the end may be the point.
+            let settled = fleet.settle();
+            tokio::select! {
+                () = around.steps.reached() => true,
+                settled = settled => {
+                    settled?;
+                    false
+                }
+            }
+        }
+    };
+    if met {
+        fleet.kill_worker(0).await?;
+        around.steps.cut();
+        fleet.start_worker(worker).await?;
+        play.ended(fleet, run).await.with_context(|| format!("{run} {point}"))?;
+    }
+    fleet.settle().await.with_context(|| format!("{run} {point}"))?;
+    Ok(met)
+}
+
+/// Waits until nothing is left: a container, a file, a claim, a message, a record.
+async fn clean(fleet: &mut Fleet) -> Result<()> {
+    let end = Instant::now() + CLEANING;
+    loop {
+        let left = left(fleet).await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "left: {left:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn left(fleet: &mut Fleet) -> Result<Vec<String>> {
+    let queues = fleet.broker.queues(fleet.vhost()).await?;
+    let mut left: Vec<_> = queues.into_iter().filter(|it| it.starts_with("claim.")).collect();
+    left.extend(fleet.waiting().await?.iter().map(|(queue, count)| format!("{count} in {queue}")));
+    left.extend(fleet.engine.containers().await?.into_iter().map(|it| it.name));
+    left.extend(fleet.kept_reports()?);
+    left.extend(fleet.secrets_in_memory()?.iter().map(|it| it.display().to_string()));
+    for folder in [fleet.state_dir(), fleet.folders()[0].join("tmp")] {
+        files(&folder, &mut left)?;
+    }
+    Ok(left)
+}
+
+/// All below a folder, but for locks and for the folders of workers.
+fn files(folder: &Path, found: &mut Vec<String>) -> Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files(&path, found)?;
+        } else if !path.ends_with(".lock") {
+            found.push(path.display().to_string());
+        }
+    }
+    Ok(())
+}
