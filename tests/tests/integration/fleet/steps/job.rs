@@ -29,7 +29,7 @@ impl Play for Job {
         repo(fleet, SCRIPT).await.map(drop)
     }
 
-    async fn ask(&self, fleet: &mut Fleet, run: &str) -> Result<()> {
+    async fn ask(&self, fleet: &mut Fleet, _: &Around, run: &str) -> Result<()> {
         let job = json!({"job": {
             "repo": name()?, "sha": tip(fleet).await?, "context": run, "slug": run, "secrets": ["open"],
             "report": {"title": format!("{run} is red")},
@@ -37,7 +37,7 @@ impl Play for Job {
         fleet.publish("public", &job.to_string()).await
     }
 
-    async fn ended(&self, fleet: &mut Fleet, run: &str) -> Result<()> {
+    async fn ended(&self, fleet: &mut Fleet, _: &Around, run: &str) -> Result<()> {
         let (repo, tip) = (name()?, tip(fleet).await?);
         fleet.forge.wait_for_state(&repo, &tip, run, StatusState::Failure, DEADLINE).await.map(drop)
     }

@@ -5,7 +5,12 @@
 //! holds what is there in the end beside what was there undisturbed. A run of all tests takes some of the points; all of them are
 //! taken with `FLOTILLA_TEST_ALL=1`, and those that have a text in their names with that text instead of the 1.
 
+mod command;
+mod event;
+mod hopeless;
 mod job;
+mod sweep;
+mod twice;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use common::queue::Queue;
+use serde_json::Value;
 use tests::fleet::{Fleet, Setup, run_test_with};
 use tests::mail::MailServer;
 use tests::s3::S3Server;
@@ -20,22 +26,25 @@ use tests::settings;
 use tests::steps::{Point, Steps, WatchedBroker, WatchedEngine};
 
 /// So many fleets share the points: most of their time goes into waiting for an owner who does not come back.
-const LANES: usize = 4;
+const LANES: usize = 3;
 /// Of a step that comes again and again, so many are points.
 const MOST: usize = 2;
 /// Without `FLOTILLA_TEST_ALL` each of so many points is taken.
-const SOME: usize = 4;
+const SOME: usize = 7;
 /// Who cleans up after what others can see has a moment for it.
 const CLEANING: Duration = Duration::from_secs(10);
 
 /// What is done over and over.
 trait Play {
+    /// Where what comes of it stays, as nobody deals with it.
+    const KEPT: &'static [Queue] = &[];
+
     /// Prepares a fleet for it.
     async fn prepare(&self, fleet: &mut Fleet) -> Result<()>;
     /// Has it done, under this name.
-    async fn ask(&self, fleet: &mut Fleet, run: &str) -> Result<()>;
+    async fn ask(&self, fleet: &mut Fleet, around: &Around, run: &str) -> Result<()>;
     /// Waits until others see that it is done, or nearly.
-    async fn ended(&self, fleet: &mut Fleet, run: &str) -> Result<()>;
+    async fn ended(&self, fleet: &mut Fleet, around: &Around, run: &str) -> Result<()>;
     /// What others see of it in the end, a line each.
     async fn seen(&self, fleet: &mut Fleet, around: &Around, run: &str) -> Result<Vec<String>>;
 }
@@ -46,6 +55,8 @@ struct Around {
     engine: WatchedEngine,
     bucket: S3Server,
     mail: MailServer,
+    /// The arguments of the worker.
+    worker: Vec<String>,
 }
 
 impl Around {
@@ -55,7 +66,12 @@ impl Around {
             (WatchedEngine::start(&steps).await?, S3Server::start().await?, MailServer::start().await?);
         bucket.watch(&steps);
         mail.watch(&steps);
-        Ok(Self { steps, engine, bucket, mail })
+        Ok(Self { steps, engine, bucket, mail, worker: Vec::new() })
+    }
+
+    async fn start_worker(&self, fleet: &mut Fleet) -> Result<()> {
+        let arguments: Vec<_> = self.worker.iter().map(String::as_str).collect();
+        fleet.start_worker(&arguments).await
     }
 
     fn setup(&self, setup: Setup) -> Setup {
@@ -96,22 +112,23 @@ fn killed_at_each_step<P: Play + Sync>(setup: &Setup, worker: &[&str], play: &P)
 
 #[expect(clippy::unwrap_used, reason = "that is how a test fails")]
 async fn killed_in<P: Play>(lane: usize, setup: Setup, worker: &[&str], play: &P) {
-    let around = Around::start().await.unwrap();
+    let mut around = Around::start().await.unwrap();
     run_test_with(around.setup(setup), async |fleet: &mut Fleet| -> Result<()> {
         let broker = WatchedBroker::start(&fleet.broker, &around.steps).await?;
         fleet.forge.watch(&around.steps);
-        let worker = [worker, &["--amqp", broker.address()]].concat();
+        around.worker =
+            [worker, &["--amqp", broker.address()]].concat().iter().map(ToString::to_string).collect();
         let session = fleet.session().await?;
         session.declare(&Queue::ALL).await?;
         session.close().await;
         play.prepare(fleet).await?;
-        fleet.start_worker(&worker).await?;
+        around.start_worker(fleet).await?;
         // The first has the worker's own start among its steps.
         for run in ["run-001", "run-000"] {
             around.steps.begin();
-            play.ask(fleet, run).await?;
-            play.ended(fleet, run).await?;
-            fleet.settle().await?;
+            play.ask(fleet, &around, run).await?;
+            play.ended(fleet, &around, run).await?;
+            fleet.settle_but(P::KEPT).await?;
         }
         let points: BTreeSet<_> = around.steps.points(MOST).into_iter().collect();
         let undisturbed = play.seen(fleet, &around, "run-000").await?;
@@ -122,7 +139,9 @@ async fn killed_in<P: Play>(lane: usize, setup: Setup, worker: &[&str], play: &P
         for (at, point) in mine {
             let run = format!("run-{:03}", at + 2);
             let began = Instant::now();
-            let met = killed_once(fleet, &around, &worker, play, &point, &run).await?;
+            let met = killed_once(fleet, &around, play, &point, &run)
+                .await
+                .with_context(|| format!("{run} {point}"))?;
             let how = if met { "killed" } else { "not met" };
             let found = play.seen(fleet, &around, &run).await?;
             let mut problems = Vec::new();
@@ -155,35 +174,31 @@ fn chosen(points: BTreeSet<Point>) -> Vec<Point> {
 async fn killed_once<P: Play>(
     fleet: &mut Fleet,
     around: &Around,
-    worker: &[&str],
     play: &P,
     point: &Point,
     run: &str,
 ) -> Result<bool> {
     around.steps.stop_at(point);
-    play.ask(fleet, run).await?;
+    play.ask(fleet, around, run).await?;
+    let done = async {
+        play.ended(fleet, around, run).await?;
+        // What comes after the end may be the point.
+        fleet.settle_but(P::KEPT).await
+    };
     let met = tokio::select! {
         () = around.steps.reached() => true,
-        ended = play.ended(fleet, run) => {
-            ended?;
-            // What comes after the end may be the point.
-            let settled = fleet.settle();
-            tokio::select! {
-                () = around.steps.reached() => true,
-                settled = settled => {
-                    settled?;
-                    false
-                }
-            }
+        done = done => {
+            done?;
+            false
         }
     };
     if met {
         fleet.kill_worker(0).await?;
         around.steps.cut();
-        fleet.start_worker(worker).await?;
-        play.ended(fleet, run).await.with_context(|| format!("{run} {point}"))?;
+        around.start_worker(fleet).await?;
+        play.ended(fleet, around, run).await?;
+        fleet.settle_but(P::KEPT).await?;
     }
-    fleet.settle().await.with_context(|| format!("{run} {point}"))?;
     Ok(met)
 }
 
@@ -227,4 +242,19 @@ fn files(folder: &Path, found: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes what is in a queue. The same message may be there twice, as one who is killed between publishing it and being told that it is
+/// there publishes it again: whoever gets it does it once.
+async fn take(fleet: &Fleet, queue: Queue) -> Result<Vec<Value>> {
+    let session = fleet.session().await?;
+    let (mut ids, mut messages) = (BTreeSet::new(), Vec::new());
+    while let Some(received) = session.take(queue).await? {
+        if ids.insert(received.headers().id.to_string()) {
+            messages.push(serde_json::from_slice(received.body())?);
+        }
+        received.ack().await?;
+    }
+    session.close().await;
+    Ok(messages)
 }
