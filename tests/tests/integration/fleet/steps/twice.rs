@@ -50,9 +50,8 @@ async fn a_job_that_comes_twice_is_done_once() {
             ("own", job(json!({"context": "own", "slug": "own-1", "command": ["sh", "-c", "exit 1"]}))),
         ] {
             publish(fleet, &job, 2).await?;
-            let red =
-                fleet.forge.wait_for_state(&repo, &tip.parse()?, context, StatusState::Failure, DEADLINE);
-            red.await?;
+            let (sha, red) = (tip.parse()?, StatusState::Failure);
+            fleet.forge.wait_for_state(&repo, &sha, context, red, DEADLINE).await?;
             fleet.settle().await?;
             publish(fleet, &job, 1).await?;
             fleet.settle().await?;
