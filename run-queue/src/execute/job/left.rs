@@ -60,13 +60,17 @@ pub(in super::super) async fn find(
         let container = at.map(|it| containers.swap_remove(it));
         let message = message(&begun);
         match (container, begun.state, message) {
-            (container @ Some(_), State::Runs, Some(message))
-            | (container @ None, State::Told, Some(message)) => {
+            // Whoever told it may not have got as far as removing its container.
+            (told, State::Told, Some(message)) => {
+                containers.extend(told);
+                left.push(LeftJob { message, begun, container: None, _secrets: None });
+            }
+            (container @ Some(_), State::Runs, Some(message)) => {
                 let own = secrets.iter().position(|it| *it.task() == begun.task);
                 let own = own.map(|it| secrets.swap_remove(it));
                 left.push(LeftJob { message, begun, container, _secrets: own });
             }
-            // Its container is gone, or has never been; or it is told and has not been removed.
+            // Its container is gone, or has never been.
             (container, _, _) => {
                 containers.extend(container);
                 forget(journal, &begun).await;

@@ -26,8 +26,9 @@ pub use verdict::Verdict;
 
 use self::plan::{Plan, Standing};
 use self::report::Reporter;
-use self::run::Run;
+use self::run::{Over, Run, remove};
 use super::Executor;
+use super::container::Container;
 use super::outbox::News;
 use crate::handler::{Failure, Work};
 
@@ -171,14 +172,26 @@ async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Resul
 
 /// Tells how a job has ended, unless it will be delivered again.
 async fn tell(reporter: &Reporter<'_>, course: Course) -> Result<(), Failure> {
-    let Course { begun, verdict } = course;
-    if verdict == Verdict::Abandoned {
-        return Err(Failure::Abandoned);
-    }
-    reporter.end(&verdict, begun).await?;
+    let Course { begun, over: Over { verdict, container } } = course;
+    let (told, ()) = tokio::join!(
+        async {
+            match verdict {
+                Verdict::Abandoned => Err(Failure::Abandoned),
+                _ => reporter.end(&verdict, begun).await,
+            }
+        },
+        put_away(container),
+    );
+    told?;
     match verdict {
         Verdict::Internal(reason) => Err(Failure::Retry(reason)),
         _ => Ok(()),
+    }
+}
+
+async fn put_away(container: Option<Container>) {
+    if let Some(container) = container {
+        remove(container).await;
     }
 }
 
@@ -198,9 +211,9 @@ pub(super) async fn resume(left: LeftJob, work: &Work, cx: &Executor) -> Result<
     let reporter = Reporter { plan: &plan, url: log.url(), work, cx };
     let run = Run { plan: &plan, work, cx, url: &reporter.url, worker: cx.worker(), shell: None };
     let mut log = log;
-    let verdict = run.resume(&begun, found, &mut log).await;
-    let verdict = close(&run, log, verdict).await;
-    tell(&reporter, Course { begun: reporter.said(), verdict }).await
+    let over = run.resume(&begun, found, &mut log).await;
+    let over = close(&run, log, over).await;
+    tell(&reporter, Course { begun: reporter.said(), over }).await
 }
 
 /// Puts away what another worker has begun anew.
@@ -233,11 +246,11 @@ const PLAN_PAUSE: Duration = Duration::from_secs(5);
 struct Course {
     /// The first status.
     begun: Option<NewStatus>,
-    verdict: Verdict,
+    over: Over,
 }
 
-/// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, as is what a
-/// cancellation means. An error is that the forge was not told that the job begins.
+/// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, and removing the
+/// container, as is what a cancellation means. An error is that the forge was not told that the job begins.
 async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<Course, Failure> {
     let begun = match reporter.begin().await {
         Ok(begun) => begun,
@@ -246,20 +259,21 @@ async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<
             return Err(failure);
         }
     };
-    let verdict = run.run(&mut log).await;
-    let verdict = close(run, log, verdict).await;
-    Ok(Course { begun, verdict })
+    let over = run.run(&mut log).await;
+    let over = close(run, log, over).await;
+    Ok(Course { begun, over })
 }
 
 /// Ends the log of a run that has ended.
-async fn close(run: &Run<'_>, log: Log, verdict: anyhow::Result<Verdict>) -> Verdict {
-    let verdict = verdict.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
-    match patient(run.work, end(log, &verdict)).await {
+async fn close(run: &Run<'_>, log: Log, over: anyhow::Result<Over>) -> Over {
+    let over = over.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")).into());
+    let verdict = match patient(run.work, end(log, &over.verdict)).await {
         // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
-        Ok(Err(error)) if !verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
-        Ok(_) => verdict,
+        Ok(Err(error)) if !over.verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
+        Ok(_) => over.verdict,
         Err(_) => Verdict::Abandoned,
-    }
+    };
+    Over { verdict, ..over }
 }
 
 /// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.

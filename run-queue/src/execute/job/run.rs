@@ -36,15 +36,15 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// Runs the container unless the work is stale already. An error is never the user's.
-    pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Verdict> {
+    pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Over> {
         let mut header = format!("{}\n\nRunning on: {}\n", self.plan.title, self.cx.host);
         log.write(&header).await?;
         if let Some(stale) = self.plan.staleness().await.map_err(|it| chain(&it))? {
-            return Ok(stale);
+            return Ok(stale.into());
         }
         let content = match self.plan.content(self.cx).await? {
             Ok(content) => content,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(refused.into()),
         };
         let Content { checkout, image } = &content;
         let (given, withheld) = self.decide(&content).await?;
@@ -78,12 +78,11 @@ impl Run<'_> {
             let options = Arguments { limit: Minutes(0), ..arguments }.options();
             shell.keep(&mut container, options, secrets).await;
         }
-        remove(container).await;
-        ended
+        over(container, ended).await
     }
 
     /// Goes on with a container that another process has started, as if it had been ours. The log is that from its first byte.
-    pub(super) async fn resume(&self, begun: &Begun, found: Found, log: &mut Log) -> anyhow::Result<Verdict> {
+    pub(super) async fn resume(&self, begun: &Begun, found: Found, log: &mut Log) -> anyhow::Result<Over> {
         log.write(&begun.header).await?;
         let _secrets = self.give(&begun.given, log).await?;
         let mut container = Container::take_over(&self.cx.container.engine, found).await?;
@@ -91,8 +90,7 @@ impl Run<'_> {
         let since = Duration::from_secs(seconds.try_into().unwrap_or_default());
         let limit = self.limit().limit().map_or(Duration::MAX, |it| it.saturating_sub(since));
         let ended = self.attend(&mut container, log, limit).await;
-        remove(container).await;
-        ended
+        over(container, ended).await
     }
 
     /// To its end, with all that it leaves in the log and beside it.
@@ -228,7 +226,31 @@ async fn is_removed(container: &mut Container) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-async fn remove(container: Container) {
+/// How a run has ended.
+pub(super) struct Over {
+    pub(super) verdict: Verdict,
+    /// What is left of it, to be removed: the engine takes a while for that, and somebody waits for the verdict.
+    pub(super) container: Option<Container>,
+}
+
+impl From<Verdict> for Over {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, container: None }
+    }
+}
+
+async fn over(container: Container, ended: anyhow::Result<Verdict>) -> anyhow::Result<Over> {
+    match ended {
+        Ok(verdict) => Ok(Over { verdict, container: Some(container) }),
+        Err(error) => {
+            remove(container).await;
+            Err(error)
+        }
+    }
+}
+
+/// Puts a container away that has ended, or is to end.
+pub(super) async fn remove(container: Container) {
     if let Err(error) = container.remove().await {
         tracing::warn!(error = %Chain(&error), "a container could not be removed");
     }
