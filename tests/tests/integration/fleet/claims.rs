@@ -142,6 +142,32 @@ async fn another_worker_brings_the_message_back_to_the_one_who_runs_it() {
 }
 
 #[tokio::test]
+async fn who_is_back_before_the_broker_misses_it_goes_on() {
+    run_test_with(
+        quick_proxied("fence-seconds = 60\ntakeover-seconds = 75\n"),
+        async |fleet: &mut Fleet| -> Result<()> {
+            let proxy = Proxy::start(fleet.broker.address()).await?;
+            fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
+            let (repo, tip) = gated_job(fleet).await?;
+            fleet.wait_for_container().await?;
+            // The worker finds out by asking; the broker, by the heartbeats that it misses, has the old session for some time.
+            proxy.strand();
+            let worker = fleet.worker(0)?;
+            let held = says(
+                "the broker does not know yet that the last session is gone; the claim is asked for again",
+            );
+            worker.wait_until("that its old session has the claim", DEADLINE, held).await?;
+            worker.wait_until("that it has its claim", DEADLINE, says("the claim is ours again")).await?;
+            open_gate(fleet, &repo, &tip).await?;
+            fleet.settle().await?;
+            assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+            no_claims(fleet).await
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn who_is_cut_off_stops_before_another_begins_and_tells_nobody() {
     run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
         let proxy = Proxy::start(fleet.broker.address()).await?;
