@@ -257,7 +257,9 @@ impl Run {
                 self.claim = Standing::Ours(Granted { key: key.clone(), claim });
             }
             Ok(Claimed::ByAnother) if is_in_time => {
-                tracing::info!("the broker does not know yet that the last session is gone; the claim is asked for again");
+                tracing::info!(
+                    "the broker does not know yet that the last session is gone; the claim is asked for again"
+                );
             }
             Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left) => {
                 self.stop("another worker has begun this");

@@ -61,7 +61,12 @@ impl Proxy {
         let (target, stopped) = (target.to_owned(), stop.clone());
         tokio::spawn(stopped.run_until_cancelled_owned(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(connection(client, target.clone(), now.clone(), [cut.clone(), stranded.clone()]));
+                tokio::spawn(connection(
+                    client,
+                    target.clone(),
+                    now.clone(),
+                    [cut.clone(), stranded.clone()],
+                ));
             }
         }));
         Ok(Self { address, network, cuts, strandings, _stop: stop.drop_guard() })
