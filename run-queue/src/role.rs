@@ -94,9 +94,17 @@ impl<H: Handler> Role<H> {
             let message = left.message();
             match linked.session.claim(left.claim(), message.queue, Take::Left).await {
                 Ok(Claimed::Ours(claim)) => {
-                    tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
-                    let over = slot.resume(left, claim, linked);
-                    slot.resumed.lock().unwrap_or_else(PoisonError::into_inner).push(over);
+                    if self.handler.is_open(&left).await {
+                        tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
+                        let over = slot.resume(left, claim, linked);
+                        slot.resumed.lock().unwrap_or_else(PoisonError::into_inner).push(over);
+                        continue;
+                    }
+                    tracing::info!(task.id = %message.headers.id, "another worker has ended what was left here");
+                    self.handler.give_up(left).await;
+                    if let Err(error) = claim.release(&linked.session).await {
+                        tracing::warn!(error = %Chain(&error), "the claim could not be given up");
+                    }
                 }
                 Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left) => {
                     tracing::info!(task.id = %message.headers.id, "another worker has begun what was left here");

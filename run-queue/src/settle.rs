@@ -44,6 +44,7 @@ impl Settler {
                 self.delay(received, reason, *at_least, publisher).await?
             }
             Err(Failure::Fail(reason)) => self.bury(received, reason, publisher).await?,
+            Err(Failure::Spent) => self.bury(received, Failure::SPENT, publisher).await?,
             Err(Failure::Elsewhere(key)) => {
                 tracing::info!("the same work is under way; its owner is told");
                 received.forward(publisher, key).await?;

@@ -248,9 +248,12 @@ impl Received {
     }
 
     /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just
-    /// been given up.
+    /// been given up. If it has waited for them and they came, that was no attempt.
     pub async fn forward(self, publisher: &Publisher, key: &ClaimKey) -> Result<(), BrokerError> {
-        let properties = Carried::new(&self.properties, &self.headers).properties();
+        let has_come = self.headers.awaited && !self.is_redelivered();
+        let attempt = if has_come { self.headers.attempt.before() } else { self.headers.attempt };
+        let headers = Headers { attempt, awaited: self.headers.awaited && !has_come, ..self.headers.clone() };
+        let properties = Carried::new(&self.properties, &headers).properties();
         match publisher.put_into_claim(key, &self.body, properties).await {
             Ok(()) => self.ack().await,
             Err(BrokerError::Unroutable(_)) => self.requeue().await,

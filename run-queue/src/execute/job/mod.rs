@@ -22,10 +22,11 @@ pub(super) use by_hand::perform as by_hand;
 pub use by_hand::{ByHand, Ended};
 pub use left::LeftJob;
 pub(super) use left::find as find_left;
+pub(super) use left::is_open;
 pub use verdict::Verdict;
 
 use self::plan::{Plan, Standing};
-use self::report::Reporter;
+use self::report::{Beside, Reporter};
 use self::run::{Over, Run, remove};
 use super::Executor;
 use super::container::Container;
@@ -38,10 +39,14 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
     match &taken {
         Err(Failure::Fail(reason)) => {
             let url = why(job, reason, work, cx).await?;
-            report::trouble(job, &url, work, cx).await;
+            report::trouble(job, &url, Beside::Others, work, cx).await;
+        }
+        Err(Failure::Spent) => {
+            let url = why(job, Failure::SPENT, work, cx).await?;
+            report::trouble(job, &url, Beside::Nobody, work, cx).await;
         }
         // The disk's trouble, or that of the place for logs: there will be no better place to write that down.
-        Err(Failure::Retry(_)) => report::trouble(job, "", work, cx).await,
+        Err(Failure::Retry(_)) => report::trouble(job, "", Beside::Others, work, cx).await,
         _ => {}
     }
     let Taken { plan, what } = taken?;
@@ -76,7 +81,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
     let claim = plan.claim(&work.headers.id);
     let claimed = work.claim(&claim).await;
     // Whoever began it and is gone may have ended it, too.
-    if matches!(claimed, Err(Failure::Left))
+    if matches!(claimed, Err(Failure::Left | Failure::Spent))
         && let Standing::Judged(verdict) = plan.standing().await?
     {
         work.forget_claim(&claim).await;
