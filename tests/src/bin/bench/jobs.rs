@@ -155,14 +155,15 @@ impl Recorder {
         Ok(Timestamp::new(seconds.parse()?, nanoseconds.parse()?)?)
     }
 
-    /// The words of the last call for a container that nobody follows and that is nobody's.
+    /// The words of the last call for a container that nobody follows and that is no worker's.
     fn plain(&self) -> Result<Vec<String>> {
-        const WORKERS: [&str; 5] =
-            ["--detach", "--name=", "--log-driver=", "--log-opt=", "--label=flotilla.t"];
+        const WORKERS: [&str; 4] = ["--detach", "--name=", "--log-driver=", "--log-opt="];
         let words = fs::read_to_string(&self.words)?;
-        let words =
-            words.split_terminator('\0').filter(|word| !WORKERS.iter().any(|it| word.starts_with(it)));
-        Ok(words.map(str::to_owned).collect())
+        let is_workers = |word: &str| {
+            let label = word.strip_prefix("--label=flotilla.");
+            WORKERS.iter().any(|it| word.starts_with(it)) || label.is_some_and(|it| !it.starts_with("test="))
+        };
+        Ok(words.split_terminator('\0').filter(|it| !is_workers(it)).map(str::to_owned).collect())
     }
 }
 
