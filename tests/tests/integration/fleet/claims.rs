@@ -184,6 +184,10 @@ async fn an_outage_that_a_job_outlives_costs_no_attempt() {
         let (repo, tip) = gated_job_that(fleet, "exit 121").await?;
         fleet.wait_for_container().await?;
         fleet.start_worker(&["execute"]).await?;
+        fleet
+            .worker(1)?
+            .wait_until("that it is connected", DEADLINE, says("connected to the broker"))
+            .await?;
         proxy.set(Network::Down);
         let waits = says("somebody has begun this and is gone; given time to come back");
         fleet.worker(1)?.wait_until("that it gives time", DEADLINE, waits).await?;
