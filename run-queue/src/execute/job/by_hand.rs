@@ -66,7 +66,8 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
     let Course { begun: _, over: Over { verdict, container } } = course(&reporter, &run, log).await?;
     // One that was cancelled is told all the same, if that can be waited for.
     let patience = if verdict == Verdict::Abandoned { &leaving } else { &work.cancelled };
-    let (told, ()) = tokio::join!(reporter.end_by_hand(&verdict, patience), put_away(container));
+    let told = reporter.end_by_hand(&verdict, patience).await;
+    put_away(container).await;
     let url = reporter.url.clone();
     if let Some(shell) = shell {
         shell.open(&work.cancelled).await;

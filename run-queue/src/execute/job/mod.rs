@@ -178,15 +178,11 @@ async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Resul
 /// Tells how a job has ended, unless it will be delivered again.
 async fn tell(reporter: &Reporter<'_>, course: Course) -> Result<(), Failure> {
     let Course { begun, over: Over { verdict, container } } = course;
-    let (told, ()) = tokio::join!(
-        async {
-            match verdict {
-                Verdict::Abandoned => Err(Failure::Abandoned),
-                _ => reporter.end(&verdict, begun).await,
-            }
-        },
-        put_away(container),
-    );
+    let told = match verdict {
+        Verdict::Abandoned => Err(Failure::Abandoned),
+        _ => reporter.end(&verdict, begun).await,
+    };
+    put_away(container).await;
     told?;
     match verdict {
         Verdict::Internal(reason) => Err(Failure::Retry(reason)),
