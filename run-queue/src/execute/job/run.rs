@@ -241,11 +241,12 @@ impl From<Verdict> for Over {
 
 async fn over(container: Container, ended: anyhow::Result<Verdict>) -> anyhow::Result<Over> {
     match ended {
-        Ok(verdict) => Ok(Over { verdict, container: Some(container) }),
-        Err(error) => {
+        // Nobody waits for that, and the process may have no time for more.
+        Ok(Verdict::Abandoned) | Err(_) => {
             remove(container).await;
-            Err(error)
+            ended.map(Over::from)
         }
+        Ok(verdict) => Ok(Over { verdict, container: Some(container) }),
     }
 }
 
