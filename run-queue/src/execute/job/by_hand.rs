@@ -57,7 +57,6 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
     let plan = planned.unwrap_or(Err(Failure::Abandoned))?;
     let log = patient(&work, cx.logs.open_with(&plan.slug, echo)).await?.map_err(Failure::retry)?;
     let reporter = Reporter { plan: &plan, url: log.url(), work: &work, cx };
-    tracing::info!(log = reporter.url, "the job begins");
     // A slash is in no host's name: a worker on this machine leaves the container alone.
     let worker = format!("by-hand/{}", cx.host);
     let shell = shell.then(Shell::default);
