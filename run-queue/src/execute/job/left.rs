@@ -7,9 +7,10 @@ use common::broker::{ClaimKey, Headers};
 use common::id::Attempt;
 use common::queue::QueueNames;
 
+use super::super::Executor;
 use super::super::container::{Container, Engine, Found};
 use super::super::journal::{Begun, Inheritance, Journal, State};
-use super::super::secrets::SecretFolder;
+use super::super::secrets::{LockedFolder, abandoned};
 use crate::handler::{Message, Remains};
 
 /// See the module.
@@ -20,7 +21,7 @@ pub struct LeftJob {
     /// None where the forge knows how it ended.
     pub(super) container: Option<Found>,
     /// What the container was given stays for as long as it runs.
-    pub(super) _secrets: Option<SecretFolder>,
+    pub(super) secrets: Vec<LockedFolder>,
 }
 
 impl Remains for LeftJob {
@@ -36,11 +37,10 @@ impl Remains for LeftJob {
 /// What can be gone on with of what workers have left. Their other containers are removed: nobody will ever want them.
 pub(in super::super) async fn find(
     inheritance: Inheritance,
-    mut secrets: Vec<SecretFolder>,
-    engine: &Engine,
+    cx: &Executor,
     journal: &Journal,
 ) -> Vec<LeftJob> {
-    let mut containers = Vec::new();
+    let (mut containers, engine) = (Vec::new(), &cx.container.engine);
     let Inheritance { workers, begun } = inheritance;
     // One may have gone on with what another before it had begun.
     let workers: BTreeSet<_> = workers.into_iter().chain(begun.iter().map(|it| it.worker.clone())).collect();
@@ -52,6 +52,7 @@ pub(in super::super) async fn find(
             }
         }
     }
+    let mut secrets = if begun.is_empty() { Vec::new() } else { abandoned(&cx.secrets.places) };
     let mut left = Vec::new();
     for begun in begun {
         let at = containers
@@ -62,22 +63,19 @@ pub(in super::super) async fn find(
         match (container, begun.state, message) {
             (container @ Some(_), State::Runs, Some(message))
             | (container @ None, State::Told, Some(message)) => {
-                let own = secrets.iter().position(|it| *it.task() == begun.task);
-                let own = own.map(|it| secrets.swap_remove(it));
-                left.push(LeftJob { message, begun, container, _secrets: own });
+                let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
+                left.push(LeftJob { message, begun, container, secrets });
             }
             // Its container is gone, or has never been; or it is told and has not been removed.
             (container, _, _) => {
                 containers.extend(container);
+                secrets.extract_if(.., |it| *it.task() == begun.task).for_each(LockedFolder::remove);
                 forget(journal, &begun).await;
             }
         }
     }
     for found in containers {
         remove(engine, found).await;
-    }
-    for folder in secrets {
-        tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
     }
     left
 }

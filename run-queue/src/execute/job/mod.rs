@@ -26,9 +26,12 @@ pub use verdict::Verdict;
 
 use self::plan::{Plan, Standing};
 use self::report::Reporter;
-use self::run::Run;
+use self::run::{Fate, Run};
 use super::Executor;
+use super::container::Found;
+use super::journal::Begun;
 use super::outbox::News;
+use super::secrets::{LockedFolder, SecretFolder};
 use crate::handler::{Failure, Work};
 
 /// Runs the job and tells how it ended. What is ours or the infrastructure's is reported as an error and tried again.
@@ -184,22 +187,45 @@ async fn tell(reporter: &Reporter<'_>, course: Course) -> Result<(), Failure> {
 
 /// Goes on with a job that another process of this host has left, and tells how it ended.
 pub(super) async fn resume(left: LeftJob, work: &Work, cx: &Executor) -> Result<(), Failure> {
-    let LeftJob { begun, container, _secrets, .. } = left;
-    // It ended, and that was told; only its message was not settled.
+    let LeftJob { begun, container, secrets, .. } = left;
+    let secrets: Vec<_> = secrets.into_iter().map(LockedFolder::own).collect();
+    // Without one it ended, and that was told; only its message was not settled.
     let Some(found) = container else { return Ok(()) };
+    let ended = go_on(&begun, found, work, cx).await;
+    if let Err(Failure::HandedOver) = ended {
+        secrets.into_iter().for_each(SecretFolder::leave);
+    }
+    ended
+}
+
+async fn go_on(begun: &Begun, found: Found, work: &Work, cx: &Executor) -> Result<(), Failure> {
     let task = Task::parse(&work.body).map_err(|it| Failure::Fail(it.outline()))?;
     let Kind::Job(mut job) = task.kind else {
         return Err(Failure::Fail("what was left is no job".to_owned()));
     };
     // What was asked for may be a branch, which may have moved.
     job.sha.get_or_insert_with(|| begun.sha.clone());
-    let plan = patient_plan(&job, work, cx).await?;
-    let log = patient(work, cx.logs.resume(&plan.slug)).await?.map_err(Failure::retry)?;
+    let prepared = async {
+        let plan = patient_plan(&job, work, cx).await?;
+        let log = patient(work, cx.logs.resume(&plan.slug)).await?.map_err(Failure::retry)?;
+        Ok((plan, log))
+    };
+    let prepared = tokio::select! {
+        prepared = prepared => prepared,
+        // It was left once, and is left once more.
+        () = work.handover.cancelled() => return Err(Failure::HandedOver),
+    };
+    let (plan, mut log) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            left::remove(&cx.container.engine, found).await;
+            return Err(failure);
+        }
+    };
     let reporter = Reporter { plan: &plan, url: log.url(), work, cx };
     let run = Run { plan: &plan, work, cx, url: &reporter.url, worker: cx.worker(), shell: None };
-    let mut log = log;
-    let verdict = run.resume(&begun, found, &mut log).await;
-    let verdict = close(&run, log, verdict).await;
+    let fate = run.resume(begun, found, &mut log).await;
+    let verdict = close(&run, log, fate).await?;
     tell(&reporter, Course { begun: reporter.said(), verdict }).await
 }
 
@@ -208,6 +234,7 @@ pub(super) async fn give_up(left: LeftJob, cx: &Executor) {
     if let Some(found) = left.container {
         left::remove(&cx.container.engine, found).await;
     }
+    left.secrets.into_iter().for_each(LockedFolder::remove);
     if let Some(journal) = cx.journal() {
         left::forget(journal, &left.begun).await;
     }
@@ -237,7 +264,7 @@ struct Course {
 }
 
 /// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, as is what a
-/// cancellation means. An error is that the forge was not told that the job begins.
+/// cancellation means. An error is that the forge was not told that the job begins, or that somebody else goes on with it.
 async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<Course, Failure> {
     let begun = match reporter.begin().await {
         Ok(begun) => begun,
@@ -246,20 +273,27 @@ async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<
             return Err(failure);
         }
     };
-    let verdict = run.run(&mut log).await;
-    let verdict = close(run, log, verdict).await;
+    let fate = run.run(&mut log).await;
+    let verdict = close(run, log, fate).await?;
     Ok(Course { begun, verdict })
 }
 
-/// Ends the log of a run that has ended.
-async fn close(run: &Run<'_>, log: Log, verdict: anyhow::Result<Verdict>) -> Verdict {
-    let verdict = verdict.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
-    match patient(run.work, end(log, &verdict)).await {
+/// Ends the log of a run that has ended. That of one that goes on is for the next process to go on with.
+async fn close(run: &Run<'_>, log: Log, fate: anyhow::Result<Fate>) -> Result<Verdict, Failure> {
+    let verdict = match fate {
+        Ok(Fate::Ended(verdict)) => verdict,
+        Ok(Fate::HandedOver) => {
+            log.leave();
+            return Err(Failure::HandedOver);
+        }
+        Err(error) => Verdict::Internal(format!("{error:#}")),
+    };
+    Ok(match patient(run.work, end(log, &verdict)).await {
         // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
         Ok(Err(error)) if !verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
         Ok(_) => verdict,
         Err(_) => Verdict::Abandoned,
-    }
+    })
 }
 
 /// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.

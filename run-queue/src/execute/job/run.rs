@@ -34,17 +34,31 @@ pub(super) struct Run<'a> {
     pub(super) shell: Option<&'a Shell>,
 }
 
+/// What has become of a job.
+pub(super) enum Fate {
+    /// It has ended.
+    Ended(Verdict),
+    /// Its container runs on without us.
+    HandedOver,
+}
+
+impl From<Verdict> for Fate {
+    fn from(verdict: Verdict) -> Self {
+        Self::Ended(verdict)
+    }
+}
+
 impl Run<'_> {
     /// Runs the container unless the work is stale already. An error is never the user's.
-    pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Verdict> {
+    pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Fate> {
         let mut header = format!("{}\n\nRunning on: {}\n", self.plan.title, self.cx.host);
         log.write(&header).await?;
         if let Some(stale) = self.plan.staleness().await.map_err(|it| chain(&it))? {
-            return Ok(stale);
+            return Ok(stale.into());
         }
         let content = match self.plan.content(self.cx).await? {
             Ok(content) => content,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(refused.into()),
         };
         let Content { checkout, image } = &content;
         let (given, withheld) = self.decide(&content).await?;
@@ -73,36 +87,49 @@ impl Run<'_> {
         self.remember(header, given).await?;
         let mut container = Container::start(&self.cx.container.engine, order).await?;
         let limit = self.limit();
-        let ended = self.attend(&mut container, log, limit.limit().unwrap_or(Duration::MAX)).await;
-        if let (Some(shell), Ok(Verdict::Exited(_) | Verdict::TimedOut(_))) = (self.shell, &ended) {
+        let fate = self.attend(&mut container, log, limit.limit().unwrap_or(Duration::MAX)).await;
+        if let Ok(Fate::HandedOver) = fate {
+            container.leave();
+            secrets.leave();
+            return fate;
+        }
+        if let (Some(shell), Ok(Fate::Ended(Verdict::Exited(_) | Verdict::TimedOut(_)))) = (self.shell, &fate)
+        {
             let options = Arguments { limit: Minutes(0), ..arguments }.options();
             shell.keep(&mut container, options, secrets).await;
         }
         remove(container).await;
-        ended
+        fate
     }
 
     /// Goes on with a container that another process has started, as if it had been ours. The log is that from its first byte.
-    pub(super) async fn resume(&self, begun: &Begun, found: Found, log: &mut Log) -> anyhow::Result<Verdict> {
+    pub(super) async fn resume(&self, begun: &Begun, found: Found, log: &mut Log) -> anyhow::Result<Fate> {
         log.write(&begun.header).await?;
         let _secrets = self.give(&begun.given, log).await?;
         let mut container = Container::take_over(&self.cx.container.engine, found).await?;
         let seconds = self.cx.clock.now().as_second().saturating_sub(begun.since);
         let since = Duration::from_secs(seconds.try_into().unwrap_or_default());
         let limit = self.limit().limit().map_or(Duration::MAX, |it| it.saturating_sub(since));
-        let ended = self.attend(&mut container, log, limit).await;
-        remove(container).await;
-        ended
+        let fate = self.attend(&mut container, log, limit).await;
+        match fate {
+            Ok(Fate::HandedOver) => container.leave(),
+            _ => remove(container).await,
+        }
+        fate
     }
 
-    /// To its end, with all that it leaves in the log and beside it.
+    /// To its end, with all that it leaves in the log and beside it, or until it is handed over.
     async fn attend(
         &self,
         container: &mut Container,
         log: &mut Log,
         limit: Duration,
-    ) -> anyhow::Result<Verdict> {
-        let ended = self.end_of(container, log, limit).await;
+    ) -> anyhow::Result<Fate> {
+        let ended = match self.end_of(container, log, limit).await {
+            Ok(Fate::HandedOver) => return Ok(Fate::HandedOver),
+            Ok(Fate::Ended(verdict)) => Ok(verdict),
+            Err(error) => Err(error),
+        };
         // What follows is housekeeping: its troubles do not change how the job ended.
         if let Err(error) = self.collect(container, &ended, log).await {
             log.write(format!("Attachments could not be collected: {error:#}\n")).await?;
@@ -113,7 +140,7 @@ impl Run<'_> {
         {
             anyhow::bail!("somebody has removed the container");
         }
-        ended
+        ended.map(Fate::Ended)
     }
 
     /// Writes down what is about to run, for the case that this process does not live to see its end.
@@ -168,17 +195,23 @@ impl Run<'_> {
         container: &mut Container,
         log: &mut Log,
         limit: Duration,
-    ) -> anyhow::Result<Verdict> {
+    ) -> anyhow::Result<Fate> {
         let early = tokio::select! {
-            ended = follow(container, log) => return ended,
+            ended = follow(container, log) => return ended.map(Fate::Ended),
             () = tokio::time::sleep(limit) => Verdict::TimedOut(self.limit()),
             stale = self.watch() => stale,
             () = self.work.cancelled.cancelled() => Verdict::Abandoned,
+            () = self.work.handover.cancelled() => {
+                match self.work.cancelled.run_until_cancelled(container.begun()).await {
+                    Some(begun) => return Ok(begun.map(|()| Fate::HandedOver)?),
+                    None => Verdict::Abandoned,
+                }
+            }
         };
         if let Err(error) = stop(container, log).await {
             tracing::warn!("a container that is to end: {error:#}");
         }
-        Ok(early)
+        Ok(early.into())
     }
 
     /// What the job asks for, or what the configuration allows at most; 0 is no limit, in either.
