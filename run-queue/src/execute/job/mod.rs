@@ -208,7 +208,7 @@ async fn go_on(begun: &Begun, found: Found, work: &Work, cx: &Executor) -> Resul
     let prepared = async {
         let plan = patient_plan(&job, work, cx).await?;
         let log = patient(work, cx.logs.resume(&plan.slug)).await?.map_err(Failure::retry)?;
-        Ok((plan, log))
+        Ok::<_, Failure>((plan, log))
     };
     let prepared = tokio::select! {
         prepared = prepared => prepared,
