@@ -60,13 +60,13 @@ impl Lifecycle {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let told = lifecycle.clone();
         tokio::spawn(async move {
-            for told in [&told.soft, &told.hard] {
+            for (token, now) in [(&told.soft, false), (&told.hard, true)] {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
                 }
-                tracing::info!(now = told.is_cancelled(), "asked to end");
-                told.cancel();
+                tracing::info!(now, "asked to end");
+                token.cancel();
             }
         });
         Ok(lifecycle)

@@ -102,8 +102,7 @@ impl Desk {
                 // Nobody listens where the run has just lost its delivery: then it cancels us.
                 grant.and_then(|it| it.send(granted).ok()).ok_or(Failure::Abandoned)?;
                 if *is_spent {
-                    let reason = "out of attempts: each worker that began it was lost";
-                    return Err(Failure::Fail(reason.to_owned()));
+                    return Err(Failure::Spent);
                 }
                 Ok(())
             }

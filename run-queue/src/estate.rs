@@ -99,12 +99,23 @@ impl<H: Handler> Role<H> {
         {
             let message = next.left.message();
             match linked.session.claim(next.left.claim(), message.queue, Take::Left).await {
-                // Asked to end meanwhile: it is for the next process.
-                Ok(Claimed::Ours(_)) if slot.stopping.is_cancelled() => return,
                 Ok(Claimed::Ours(claim)) => {
-                    tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
-                    let over = slot.resume(undecided.remove(at).left, claim, linked);
-                    slot.resumed.add(over);
+                    let is_open = self.handler.is_open(&next.left).await;
+                    // Asked to end meanwhile: it is for the next process.
+                    if slot.stopping.is_cancelled() {
+                        return;
+                    }
+                    let left = undecided.remove(at).left;
+                    if is_open {
+                        tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
+                        slot.resumed.add(slot.resume(left, claim, linked));
+                        continue;
+                    }
+                    tracing::info!(task.id = %message.headers.id, "another worker has ended what was left here");
+                    self.handler.give_up(left).await;
+                    if let Err(error) = claim.release(&linked.session).await {
+                        tracing::warn!(error = %Chain(&error), "the claim could not be given up");
+                    }
                 }
                 // The broker hears late of the death of who was cut off: for so long it may be that one's.
                 Ok(Claimed::ByAnother)

@@ -69,6 +69,8 @@ pub enum Failure {
     },
     /// No attempt will do better.
     Fail(String),
+    /// It was begun as often as it may, each time by somebody who was never heard of again. The claim on it is ours.
+    Spent,
     /// It was cancelled.
     Abandoned,
     /// It goes on without us, and the next process of this host goes on with it, as the same attempt.
@@ -80,6 +82,9 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What is wrong with a message that is [`Failure::Spent`].
+    pub const SPENT: &str = "out of attempts: each worker that began it was lost";
+
     /// For `map_err`: another attempt may do better.
     pub fn retry(error: impl Error) -> Self {
         Self::Retry(Chain(&error).to_string())
@@ -149,6 +154,10 @@ pub trait Handler: Send + Sync + 'static {
         work: Work,
         left: Self::Left,
     ) -> impl Future<Output = Result<Vec<Outgoing>, Failure>> + Send;
+
+    /// Whether nobody has begun or ended it since. To be asked when its claim is ours: it is, too, when another worker had it and is
+    /// done.
+    fn is_open(&self, left: &Self::Left) -> impl Future<Output = bool> + Send;
 
     /// Puts it away: another worker has begun it anew.
     fn give_up(&self, left: Self::Left) -> impl Future<Output = ()> + Send;

@@ -51,6 +51,7 @@ impl Settler {
                 self.delay(received.count_as(attempt), reason, *at_least, publisher).await?
             }
             Err(Failure::Fail(reason)) => self.bury(received.count_as(attempt), reason, publisher).await?,
+            Err(Failure::Spent) => self.bury(received.count_as(attempt), Failure::SPENT, publisher).await?,
             Err(Failure::Elsewhere(key)) => {
                 tracing::info!("the same work is under way; its owner is told");
                 received.forward(publisher, key).await?;

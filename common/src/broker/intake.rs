@@ -269,7 +269,7 @@ impl Received {
     }
 
     /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just
-    /// been given up.
+    /// been given up. If it has waited for them, they have come, and the wait is over.
     pub async fn forward(self, publisher: &Publisher, key: &ClaimKey) -> Result<(), BrokerError> {
         let headers = Headers { awaited: false, ..self.headers.clone() };
         let properties = Carried::new(&self.properties, &headers).properties();

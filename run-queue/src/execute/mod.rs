@@ -121,6 +121,10 @@ impl Handler for Executor {
         job::resume(left, &work, self).await.map(|()| Vec::new())
     }
 
+    async fn is_open(&self, left: &LeftJob) -> bool {
+        job::is_open(left, self).await
+    }
+
     async fn give_up(&self, left: LeftJob) {
         job::give_up(left, self).await;
     }

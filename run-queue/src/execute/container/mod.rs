@@ -12,6 +12,7 @@ mod ending;
 mod engine;
 mod entries;
 mod error;
+mod layers;
 mod output;
 mod owner;
 mod shell;

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use common::Chain;
 use common::broker::{ClaimKey, Headers};
+use common::forge::{Status, StatusState};
 use common::id::Attempt;
 use common::queue::QueueNames;
+use common::task::{Kind, Task};
 
 use super::super::Executor;
 use super::super::container::{Container, Engine, Found};
 use super::super::journal::{Begun, Inheritance, Journal, State};
+use super::super::outbox::is_in_progress;
 use super::super::secrets::{LockedFolder, abandoned};
 use crate::handler::{Message, Remains};
 
@@ -61,12 +64,17 @@ pub(in super::super) async fn find(
         let container = at.map(|it| containers.swap_remove(it));
         let message = message(&begun);
         match (container, begun.state, message) {
-            (container @ Some(_), State::Runs, Some(message))
-            | (container @ None, State::Told, Some(message)) => {
+            // Whoever told it may not have got as far as removing its container.
+            (told, State::Told, Some(message)) => {
+                containers.extend(told);
+                let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
+                left.push(LeftJob { message, begun, container: None, secrets });
+            }
+            (container @ Some(_), State::Runs, Some(message)) => {
                 let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
                 left.push(LeftJob { message, begun, container, secrets });
             }
-            // Its container is gone, or has never been; or it is told and has not been removed.
+            // Its container is gone, or has never been.
             (container, _, _) => {
                 containers.extend(container);
                 secrets.extract_if(.., |it| *it.task() == begun.task).for_each(LockedFolder::remove);
@@ -78,6 +86,34 @@ pub(in super::super) async fn find(
         remove(engine, found).await;
     }
     left
+}
+
+/// Whether the forge shows that nobody has begun or ended it since. One that cannot be asked shows nothing else.
+pub(in super::super) async fn is_open(left: &LeftJob, cx: &Executor) -> bool {
+    let LeftJob { begun, container: Some(_), .. } = left else { return true };
+    let Ok(Task { kind: Kind::Job(job), .. }) = Task::parse(begun.body.as_bytes()) else { return true };
+    let (Some(forge), Some(context)) = (cx.forges.get(job.forge.as_ref()), &job.context) else { return true };
+    match forge.statuses(&job.repo, &begun.sha).await {
+        Ok(all) => {
+            let stands = all.iter().find(|it| it.context == context.as_str());
+            !stands.is_some_and(|it| is_anothers(it, &cx.host))
+        }
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), task.id = %begun.task, "the forge does not say whether another worker has ended what was left here");
+            true
+        }
+    }
+}
+
+/// Whether a status says that another attempt has begun or ended. Decides; does no I/O.
+fn is_anothers(stands: &Status, host: &str) -> bool {
+    match stands.state {
+        StatusState::Success | StatusState::Failure | StatusState::Error => true,
+        StatusState::Pending | StatusState::Other => {
+            is_in_progress(stands)
+                && !stands.description.as_ref().is_some_and(|it| it.ends_with(&format!(" [{host}]")))
+        }
+    }
 }
 
 /// None for what is not ours to read, such as the record of a later version.
@@ -104,5 +140,29 @@ pub(super) async fn remove(engine: &Engine, found: Found) {
     let removed = async { Container::take_over(engine, found).await?.remove().await };
     if let Err(error) = removed.await {
         tracing::warn!(error = %Chain(&error), name, "a container could not be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_has_begun_or_ended_is_not_gone_on_with() {
+        for (state, description, is_another) in [
+            ("pending", "In progress [here]", false),
+            ("pending", "In progress [there]", true),
+            ("pending", "Testing in progress [there]", true),
+            ("pending", "Not yet tested", false),
+            ("pending", "Not yet tested (direct trigger)", false),
+            ("error", "Internal error [there]", true),
+            ("failure", "Container exited with code 1 [there]", true),
+            ("success", "Success [here]", true),
+            ("warning", "a word of Gitea's", false),
+        ] {
+            let json = serde_json::json!({"context": "c", "state": state, "description": description});
+            let stands: Status = serde_json::from_value(json).unwrap();
+            assert_eq!(is_anothers(&stands, "here"), is_another, "{stands:?}");
+        }
     }
 }

@@ -22,13 +22,14 @@ pub(super) use by_hand::perform as by_hand;
 pub use by_hand::{ByHand, Ended};
 pub use left::LeftJob;
 pub(super) use left::find as find_left;
+pub(super) use left::is_open;
 pub use verdict::Verdict;
 
 use self::plan::{Plan, Standing};
-use self::report::Reporter;
-use self::run::{Fate, Run};
+use self::report::{Beside, Reporter};
+use self::run::{Fate, Over, Run, remove};
 use super::Executor;
-use super::container::Found;
+use super::container::{Container, Found};
 use super::journal::Begun;
 use super::outbox::News;
 use super::secrets::{LockedFolder, SecretFolder};
@@ -40,10 +41,14 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
     match &taken {
         Err(Failure::Fail(reason)) => {
             let url = why(job, reason, work, cx).await?;
-            report::trouble(job, &url, work, cx).await;
+            report::trouble(job, &url, Beside::Others, work, cx).await;
+        }
+        Err(Failure::Spent) => {
+            let url = why(job, Failure::SPENT, work, cx).await?;
+            report::trouble(job, &url, Beside::Nobody, work, cx).await;
         }
         // The disk's trouble, or that of the place for logs: there will be no better place to write that down.
-        Err(Failure::Retry(_)) => report::trouble(job, "", work, cx).await,
+        Err(Failure::Retry(_)) => report::trouble(job, "", Beside::Others, work, cx).await,
         _ => {}
     }
     let Taken { plan, what } = taken?;
@@ -78,7 +83,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
     let claim = plan.claim(&work.headers.id);
     let claimed = work.claim(&claim).await;
     // Whoever began it and is gone may have ended it, too.
-    if matches!(claimed, Err(Failure::Left))
+    if matches!(claimed, Err(Failure::Left | Failure::Spent))
         && let Standing::Judged(verdict) = plan.standing().await?
     {
         work.forget_claim(&claim).await;
@@ -174,14 +179,26 @@ async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Resul
 
 /// Tells how a job has ended, unless it will be delivered again.
 async fn tell(reporter: &Reporter<'_>, course: Course) -> Result<(), Failure> {
-    let Course { begun, verdict } = course;
-    if verdict == Verdict::Abandoned {
-        return Err(Failure::Abandoned);
-    }
-    reporter.end(&verdict, begun).await?;
+    let Course { begun, over: Over { verdict, container } } = course;
+    let (told, ()) = tokio::join!(
+        async {
+            match verdict {
+                Verdict::Abandoned => Err(Failure::Abandoned),
+                _ => reporter.end(&verdict, begun).await,
+            }
+        },
+        put_away(container),
+    );
+    told?;
     match verdict {
         Verdict::Internal(reason) => Err(Failure::Retry(reason)),
         _ => Ok(()),
+    }
+}
+
+async fn put_away(container: Option<Container>) {
+    if let Some(container) = container {
+        remove(container).await;
     }
 }
 
@@ -225,8 +242,8 @@ async fn go_on(begun: &Begun, found: Found, work: &Work, cx: &Executor) -> Resul
     let reporter = Reporter { plan: &plan, url: log.url(), work, cx };
     let run = Run { plan: &plan, work, cx, url: &reporter.url, worker: cx.worker(), shell: None };
     let fate = run.resume(begun, found, &mut log).await;
-    let verdict = close(&run, log, fate).await?;
-    tell(&reporter, Course { begun: reporter.said(), verdict }).await
+    let over = close(&run, log, fate).await?;
+    tell(&reporter, Course { begun: reporter.said(), over }).await
 }
 
 /// Puts away what another worker has begun anew.
@@ -260,11 +277,12 @@ const PLAN_PAUSE: Duration = Duration::from_secs(5);
 struct Course {
     /// The first status.
     begun: Option<NewStatus>,
-    verdict: Verdict,
+    over: Over,
 }
 
-/// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, as is what a
-/// cancellation means. An error is that the forge was not told that the job begins, or that somebody else goes on with it.
+/// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, and removing the
+/// container, as is what a cancellation means. An error is that the forge was not told that the job begins, or that somebody else
+/// goes on with it.
 async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<Course, Failure> {
     let begun = match reporter.begin().await {
         Ok(begun) => begun,
@@ -274,26 +292,27 @@ async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<
         }
     };
     let fate = run.run(&mut log).await;
-    let verdict = close(run, log, fate).await?;
-    Ok(Course { begun, verdict })
+    let over = close(run, log, fate).await?;
+    Ok(Course { begun, over })
 }
 
 /// Ends the log of a run that has ended. That of one that goes on is for the next process to go on with.
-async fn close(run: &Run<'_>, log: Log, fate: anyhow::Result<Fate>) -> Result<Verdict, Failure> {
-    let verdict = match fate {
-        Ok(Fate::Ended(verdict)) => verdict,
+async fn close(run: &Run<'_>, log: Log, fate: anyhow::Result<Fate>) -> Result<Over, Failure> {
+    let over = match fate {
+        Ok(Fate::Ended(over)) => over,
         Ok(Fate::HandedOver) => {
             log.leave();
             return Err(Failure::HandedOver);
         }
-        Err(error) => Verdict::Internal(format!("{error:#}")),
+        Err(error) => Verdict::Internal(format!("{error:#}")).into(),
     };
-    Ok(match patient(run.work, end(log, &verdict)).await {
+    let verdict = match patient(run.work, end(log, &over.verdict)).await {
         // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
-        Ok(Err(error)) if !verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
-        Ok(_) => verdict,
+        Ok(Err(error)) if !over.verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
+        Ok(_) => over.verdict,
         Err(_) => Verdict::Abandoned,
-    })
+    };
+    Ok(Over { verdict, ..over })
 }
 
 /// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.

@@ -36,16 +36,35 @@ pub(super) struct Run<'a> {
 
 /// What has become of a job.
 pub(super) enum Fate {
-    /// It has ended.
-    Ended(Verdict),
+    Ended(Over),
     /// Its container runs on without us.
     HandedOver,
 }
 
+/// How a run has ended.
+pub(super) struct Over {
+    pub(super) verdict: Verdict,
+    /// What is left of it, to be removed: the engine takes a while for that, and somebody waits for the verdict.
+    pub(super) container: Option<Container>,
+}
+
+impl From<Verdict> for Over {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, container: None }
+    }
+}
+
 impl From<Verdict> for Fate {
     fn from(verdict: Verdict) -> Self {
-        Self::Ended(verdict)
+        Self::Ended(verdict.into())
     }
+}
+
+/// What has become of a container.
+enum Attended {
+    Ended(Verdict),
+    /// It runs on without us.
+    Left,
 }
 
 impl Run<'_> {
@@ -87,19 +106,16 @@ impl Run<'_> {
         self.remember(header, given).await?;
         let mut container = Container::start(&self.cx.container.engine, order).await?;
         let limit = self.limit();
-        let fate = self.attend(&mut container, log, limit.limit().unwrap_or(Duration::MAX)).await;
-        if let Ok(Fate::HandedOver) = fate {
-            container.leave();
-            secrets.leave();
-            return fate;
+        let attended = self.attend(&mut container, log, limit.limit().unwrap_or(Duration::MAX)).await;
+        match (&attended, self.shell) {
+            (Ok(Attended::Left), _) => secrets.leave(),
+            (Ok(Attended::Ended(Verdict::Exited(_) | Verdict::TimedOut(_))), Some(shell)) => {
+                let options = Arguments { limit: Minutes(0), ..arguments }.options();
+                shell.keep(&mut container, options, secrets).await;
+            }
+            _ => {}
         }
-        if let (Some(shell), Ok(Fate::Ended(Verdict::Exited(_) | Verdict::TimedOut(_)))) = (self.shell, &fate)
-        {
-            let options = Arguments { limit: Minutes(0), ..arguments }.options();
-            shell.keep(&mut container, options, secrets).await;
-        }
-        remove(container).await;
-        fate
+        over(container, attended).await
     }
 
     /// Goes on with a container that another process has started, as if it had been ours. The log is that from its first byte.
@@ -110,12 +126,8 @@ impl Run<'_> {
         let seconds = self.cx.clock.now().as_second().saturating_sub(begun.since);
         let since = Duration::from_secs(seconds.try_into().unwrap_or_default());
         let limit = self.limit().limit().map_or(Duration::MAX, |it| it.saturating_sub(since));
-        let fate = self.attend(&mut container, log, limit).await;
-        match fate {
-            Ok(Fate::HandedOver) => container.leave(),
-            _ => remove(container).await,
-        }
-        fate
+        let attended = self.attend(&mut container, log, limit).await;
+        over(container, attended).await
     }
 
     /// To its end, with all that it leaves in the log and beside it, or until it is handed over.
@@ -124,10 +136,10 @@ impl Run<'_> {
         container: &mut Container,
         log: &mut Log,
         limit: Duration,
-    ) -> anyhow::Result<Fate> {
+    ) -> anyhow::Result<Attended> {
         let ended = match self.end_of(container, log, limit).await {
-            Ok(Fate::HandedOver) => return Ok(Fate::HandedOver),
-            Ok(Fate::Ended(verdict)) => Ok(verdict),
+            Ok(Attended::Left) => return Ok(Attended::Left),
+            Ok(Attended::Ended(verdict)) => Ok(verdict),
             Err(error) => Err(error),
         };
         // What follows is housekeeping: its troubles do not change how the job ended.
@@ -140,7 +152,7 @@ impl Run<'_> {
         {
             anyhow::bail!("somebody has removed the container");
         }
-        ended.map(Fate::Ended)
+        ended.map(Attended::Ended)
     }
 
     /// Writes down what is about to run, for the case that this process does not live to see its end.
@@ -195,15 +207,15 @@ impl Run<'_> {
         container: &mut Container,
         log: &mut Log,
         limit: Duration,
-    ) -> anyhow::Result<Fate> {
+    ) -> anyhow::Result<Attended> {
         let early = tokio::select! {
-            ended = follow(container, log) => return ended.map(Fate::Ended),
+            ended = follow(container, log) => return ended.map(Attended::Ended),
             () = tokio::time::sleep(limit) => Verdict::TimedOut(self.limit()),
             stale = self.watch() => stale,
             () = self.work.cancelled.cancelled() => Verdict::Abandoned,
             () = self.work.handover.cancelled() => {
                 match self.work.cancelled.run_until_cancelled(container.begun()).await {
-                    Some(begun) => return Ok(begun.map(|()| Fate::HandedOver)?),
+                    Some(begun) => return Ok(begun.map(|()| Attended::Left)?),
                     None => Verdict::Abandoned,
                 }
             }
@@ -211,7 +223,7 @@ impl Run<'_> {
         if let Err(error) = stop(container, log).await {
             tracing::warn!("a container that is to end: {error:#}");
         }
-        Ok(early.into())
+        Ok(Attended::Ended(early))
     }
 
     /// What the job asks for, or what the configuration allows at most; 0 is no limit, in either.
@@ -261,7 +273,22 @@ async fn is_removed(container: &mut Container) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-async fn remove(container: Container) {
+async fn over(container: Container, attended: anyhow::Result<Attended>) -> anyhow::Result<Fate> {
+    match attended {
+        Ok(Attended::Ended(verdict)) => Ok(Fate::Ended(Over { verdict, container: Some(container) })),
+        Ok(Attended::Left) => {
+            container.leave();
+            Ok(Fate::HandedOver)
+        }
+        Err(error) => {
+            remove(container).await;
+            Err(error)
+        }
+    }
+}
+
+/// Puts a container away that has ended, or is to end.
+pub(super) async fn remove(container: Container) {
     if let Err(error) = container.remove().await {
         tracing::warn!(error = %Chain(&error), "a container could not be removed");
     }
