@@ -279,12 +279,6 @@ impl Attempt {
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
-
-    /// The try before this one; the first has none.
-    #[must_use]
-    pub fn before(self) -> Self {
-        Self(self.0.saturating_sub(1)).max(Self::FIRST)
-    }
 }
 
 impl fmt::Display for Attempt {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::Chain;
 use common::broker::{BrokerError, ClaimKey, Claimed, Outgoing, Received, Take};
-use common::id::TaskId;
+use common::id::{Attempt, TaskId};
 use common::queue::Queue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -40,6 +40,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Run {
     pub(crate) id: TaskId,
     pub(crate) queue: Queue,
+    /// Which attempt this is.
+    pub(crate) number: Attempt,
     /// None when it has ended.
     pub(crate) attempt: Option<JoinHandle<Outcome>>,
     /// Ends the attempt.
@@ -154,12 +156,14 @@ impl Run {
                 if matches!(outcome, Err(Failure::Abandoned)) {
                     self.release().await;
                 }
-                match self.settler.settle(held.received, outcome, &self.linked.publisher).await {
+                match self.settler.settle(held.received, self.number, outcome, &self.linked.publisher).await {
                     Ok(settled) => {
                         let duration_ms = self.begun.elapsed().as_millis();
                         tracing::info!(settled = settled.name(), duration_ms, "settled");
-                        let is_handed_on = matches!(settled, Settled::Forwarded | Settled::Awaited);
-                        return if is_handed_on { Message::Others } else { Message::Settled };
+                        return match settled {
+                            Settled::Forwarded | Settled::Awaited | Settled::HandedOver => Message::Others,
+                            _ => Message::Settled,
+                        };
                     }
                     Err(error) => tracing::warn!(error = %Chain(&error), "not settled on this delivery"),
                 }

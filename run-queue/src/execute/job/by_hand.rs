@@ -49,6 +49,7 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
         body: Bytes::new(),
         headers: Headers::fresh(),
         stopping: cancelled.clone(),
+        handover: CancellationToken::new(),
         cancelled,
         is_last: false,
         desk: None,
@@ -77,7 +78,7 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
 fn untold(failure: Failure) -> String {
     match failure {
         Failure::Retry(reason) | Failure::Fail(reason) | Failure::Later { reason, .. } => reason,
-        Failure::Abandoned | Failure::Elsewhere(_) | Failure::Left | Failure::Spent => {
+        Failure::Abandoned | Failure::HandedOver | Failure::Elsewhere(_) | Failure::Left | Failure::Spent => {
             "nobody waited until it was told".to_owned()
         }
     }

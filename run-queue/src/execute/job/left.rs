@@ -13,7 +13,7 @@ use super::super::Executor;
 use super::super::container::{Container, Engine, Found};
 use super::super::journal::{Begun, Inheritance, Journal, State};
 use super::super::outbox::is_in_progress;
-use super::super::secrets::SecretFolder;
+use super::super::secrets::{LockedFolder, abandoned};
 use crate::handler::{Message, Remains};
 
 /// See the module.
@@ -24,7 +24,7 @@ pub struct LeftJob {
     /// None where the forge knows how it ended.
     pub(super) container: Option<Found>,
     /// What the container was given stays for as long as it runs.
-    pub(super) _secrets: Option<SecretFolder>,
+    pub(super) secrets: Vec<LockedFolder>,
 }
 
 impl Remains for LeftJob {
@@ -40,11 +40,10 @@ impl Remains for LeftJob {
 /// What can be gone on with of what workers have left. Their other containers are removed: nobody will ever want them.
 pub(in super::super) async fn find(
     inheritance: Inheritance,
-    mut secrets: Vec<SecretFolder>,
-    engine: &Engine,
+    cx: &Executor,
     journal: &Journal,
 ) -> Vec<LeftJob> {
-    let mut containers = Vec::new();
+    let (mut containers, engine) = (Vec::new(), &cx.container.engine);
     let Inheritance { workers, begun } = inheritance;
     // One may have gone on with what another before it had begun.
     let workers: BTreeSet<_> = workers.into_iter().chain(begun.iter().map(|it| it.worker.clone())).collect();
@@ -56,6 +55,7 @@ pub(in super::super) async fn find(
             }
         }
     }
+    let mut secrets = if begun.is_empty() { Vec::new() } else { abandoned(&cx.secrets.places) };
     let mut left = Vec::new();
     for begun in begun {
         let at = containers
@@ -67,25 +67,23 @@ pub(in super::super) async fn find(
             // Whoever told it may not have got as far as removing its container.
             (told, State::Told, Some(message)) => {
                 containers.extend(told);
-                left.push(LeftJob { message, begun, container: None, _secrets: None });
+                let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
+                left.push(LeftJob { message, begun, container: None, secrets });
             }
             (container @ Some(_), State::Runs, Some(message)) => {
-                let own = secrets.iter().position(|it| *it.task() == begun.task);
-                let own = own.map(|it| secrets.swap_remove(it));
-                left.push(LeftJob { message, begun, container, _secrets: own });
+                let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
+                left.push(LeftJob { message, begun, container, secrets });
             }
             // Its container is gone, or has never been.
             (container, _, _) => {
                 containers.extend(container);
+                secrets.extract_if(.., |it| *it.task() == begun.task).for_each(LockedFolder::remove);
                 forget(journal, &begun).await;
             }
         }
     }
     for found in containers {
         remove(engine, found).await;
-    }
-    for folder in secrets {
-        tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
     }
     left
 }

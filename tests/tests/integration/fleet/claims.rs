@@ -12,13 +12,13 @@ use tests::proxy::{Network, Proxy};
 use super::{repo, with_own_broker};
 
 /// Quick to give up and to take over.
-fn quick() -> Setup {
+pub(super) fn quick() -> Setup {
     let execute = "slots = 1\npoll-seconds = 0.2\nfence-seconds = 1\ntakeover-seconds = 4\n";
     Setup { worker: false, webhook: false, execute: execute.to_owned(), ..Setup::default() }
 }
 
 /// A job that runs until somebody makes the branch `go`, and is asked for.
-async fn gated_job(fleet: &Fleet) -> Result<(RepoName, CommitSha)> {
+pub(super) async fn gated_job(fleet: &Fleet) -> Result<(RepoName, CommitSha)> {
     gated_job_that(fleet, "echo ended").await
 }
 
@@ -31,12 +31,12 @@ async fn gated_job_that(fleet: &Fleet, ends: &str) -> Result<(RepoName, CommitSh
     Ok((repo, tip.parse()?))
 }
 
-async fn ask(fleet: &Fleet, tip: &str) -> Result<()> {
+pub(super) async fn ask(fleet: &Fleet, tip: &str) -> Result<()> {
     let job = json!({"job": {"repo": "octo/app", "sha": tip, "context": "c"}});
     fleet.publish("public", &job.to_string()).await
 }
 
-async fn open_gate(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
+pub(super) async fn open_gate(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
     fleet.git.branch("octo/app", "go", "main").await?;
     fleet.forge.wait_for_state(repo, tip, "c", StatusState::Success, DEADLINE).await?;
     Ok(())
@@ -57,12 +57,12 @@ async fn wait_for_another(fleet: &Fleet, first: &[Container]) -> Result<()> {
     tokio::time::timeout(DEADLINE, another).await?
 }
 
-fn says(words: &'static str) -> impl Fn(&Value) -> Option<()> {
+pub(super) fn says(words: &'static str) -> impl Fn(&Value) -> Option<()> {
     move |event| (event["message"] == words).then_some(())
 }
 
-const ONE_RUN: [&str; 2] = ["c pending: In progress [host]", "c success: Success [host]"];
-const TWO_RUNS: [&str; 3] =
+pub(super) const ONE_RUN: [&str; 2] = ["c pending: In progress [host]", "c success: Success [host]"];
+pub(super) const TWO_RUNS: [&str; 3] =
     ["c pending: In progress [host]", "c pending: In progress [host]", "c success: Success [host]"];
 
 #[tokio::test]
@@ -219,7 +219,8 @@ async fn a_job_that_has_lost_its_workers_is_told_as_an_error() {
         fleet.start_worker(&["execute"]).await?;
         let (repo, tip) = gated_job(fleet).await?;
         fleet.wait_for_container().await?;
-        fleet.start_worker(&["execute"]).await?;
+        // As on another host: what the first has left of all of its queues is not for this one.
+        fleet.start_worker(&["execute", "--queue", "public"]).await?;
         fleet.kill_worker(0).await?;
         let dead = fleet.wait_for_dead().await?;
         assert!(dead.reason.starts_with("out of attempts"), "{dead:?}");
@@ -403,7 +404,8 @@ async fn who_comes_back_too_late_removes_its_container() {
         let (repo, tip) = gated_job(fleet).await?;
         fleet.wait_for_container().await?;
         let first = fleet.engine.containers().await?;
-        fleet.start_worker(&["execute"]).await?;
+        // As on another host: what the first has left of all of its queues is not for this one.
+        fleet.start_worker(&["execute", "--queue", "public"]).await?;
         fleet.kill_worker(0).await?;
         let two = async {
             while fleet.engine.containers().await?.len() < 2 {}
@@ -433,7 +435,8 @@ async fn who_comes_back_when_another_has_ended_its_job_tells_nobody() {
         fleet.start_worker(&["execute"]).await?;
         let (repo, tip) = gated_job(fleet).await?;
         fleet.wait_for_container().await?;
-        fleet.start_worker(&["execute"]).await?;
+        // As on another host: what the first has left of all of its queues is not for this one.
+        fleet.start_worker(&["execute", "--queue", "public"]).await?;
         fleet.kill_worker(0).await?;
         fleet.worker(0)?.wait_until("that the other runs it", DEADLINE, says("the job begins")).await?;
         open_gate(fleet, &repo, &tip).await?;
@@ -467,7 +470,7 @@ fn forwarded(fleet: &mut Fleet) -> Result<usize> {
 }
 
 /// Waits until every claim is given up.
-async fn no_claims(fleet: &Fleet) -> Result<()> {
+pub(super) async fn no_claims(fleet: &Fleet) -> Result<()> {
     let given_up = async {
         while fleet.broker.queues(fleet.vhost()).await?.iter().any(|it| it.starts_with("claim.")) {}
         anyhow::Ok(())
@@ -476,7 +479,7 @@ async fn no_claims(fleet: &Fleet) -> Result<()> {
 }
 
 /// Waits until the container of the job has printed this.
-async fn wait_for_line(fleet: &Fleet, line: &str) -> Result<()> {
+pub(super) async fn wait_for_line(fleet: &Fleet, line: &str) -> Result<()> {
     let printed = async {
         loop {
             let container = fleet.engine.containers().await?;
@@ -490,7 +493,7 @@ async fn wait_for_line(fleet: &Fleet, line: &str) -> Result<()> {
 }
 
 /// The log has everything once, and in its order.
-async fn whole_log(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
+pub(super) async fn whole_log(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
     let status = fleet.forge.wait_for_state(repo, tip, "c", StatusState::Success, DEADLINE).await?;
     let log = fleet.log_text(&status).await?;
     let parts =
