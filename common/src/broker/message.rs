@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn messages_are_persistent_and_tell_their_story() {
         let message = outgoing();
-        let properties = message.properties(Clock::fixed(jiff::Timestamp::UNIX_EPOCH), "test");
+        let properties = message.properties(Clock::fixed(Timestamp::UNIX_EPOCH), "test");
         assert_eq!(*properties.delivery_mode(), Some(2));
         assert_eq!(*properties.priority(), Some(9));
         assert_eq!(*properties.timestamp(), Some(0));

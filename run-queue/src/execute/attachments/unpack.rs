@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use common::logs::{AttachmentLimits, AttachmentName, LeftOut};
 use tar::{Entry, EntryType};
 
-use super::super::folder::OwnFolder;
+use super::super::folder::{LockedFolder, OwnFolder};
 
 /// What the names of the folders begin with that archives are unpacked in.
 const PREFIX: &str = "flotilla-attachments-";
@@ -70,9 +70,9 @@ pub(super) fn unpack(
 
 /// Removes what workers have left there that were killed while they unpacked.
 pub(in super::super) fn remove_abandoned(scratch: &Path) {
-    for folder in OwnFolder::abandoned(scratch, PREFIX) {
-        let folder = folder.path().display();
-        tracing::warn!(%folder, "attachments were left by a worker that is gone, and are removed");
+    for folder in LockedFolder::abandoned(scratch, PREFIX) {
+        let folder = folder.own();
+        tracing::warn!(folder = %folder.path().display(), "attachments were left by a worker that is gone, and are removed");
     }
 }
 

@@ -1,17 +1,19 @@
 //! A job that another process of this host has begun and left, with its container.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use common::Chain;
 use common::broker::{ClaimKey, Headers};
+use common::forge::{Status, StatusState};
 use common::id::Attempt;
 use common::queue::QueueNames;
 use common::task::{Kind, Task};
 
+use super::super::Executor;
 use super::super::container::{Container, Engine, Found, remove_output};
 use super::super::journal::{Begun, Inheritance, Journal, State};
-use super::super::secrets::SecretFolder;
+use super::super::outbox::is_in_progress;
+use super::super::secrets::{LeftSecrets, abandoned};
 use crate::handler::{Message, Remains};
 
 /// See the module.
@@ -24,7 +26,7 @@ pub struct LeftJob {
     /// Whether the commit's status tells everybody that nothing is left to do.
     is_seen: bool,
     /// What the container was given stays for as long as it runs.
-    pub(super) _secrets: Option<SecretFolder>,
+    pub(super) secrets: Vec<LeftSecrets>,
 }
 
 impl Remains for LeftJob {
@@ -35,21 +37,15 @@ impl Remains for LeftJob {
     fn claim(&self) -> &ClaimKey {
         &self.begun.claim
     }
-
-    fn is_seen_to_be_done(&self) -> bool {
-        self.is_seen
-    }
 }
 
 /// What can be gone on with of what workers have left. Their other containers are removed: nobody will ever want them.
 pub(in super::super) async fn find(
     inheritance: Inheritance,
-    mut secrets: Vec<SecretFolder>,
-    engine: &Engine,
-    spool: &Path,
+    cx: &Executor,
     journal: &Journal,
 ) -> Vec<LeftJob> {
-    let mut containers = Vec::new();
+    let (mut containers, engine) = (Vec::new(), &cx.container.engine);
     let Inheritance { workers, begun } = inheritance;
     // One may have gone on with what another before it had begun.
     let workers: BTreeSet<_> = workers.into_iter().chain(begun.iter().map(|it| it.worker.clone())).collect();
@@ -61,6 +57,7 @@ pub(in super::super) async fn find(
             }
         }
     }
+    let mut secrets = if begun.is_empty() { Vec::new() } else { abandoned(&cx.secrets.places) };
     let mut left = Vec::new();
     for begun in begun {
         let at = containers
@@ -69,28 +66,30 @@ pub(in super::super) async fn find(
         let container = at.map(|it| containers.swap_remove(it));
         let message = message(&begun);
         match (container, begun.state, message) {
-            (container @ Some(_), State::Runs, Some(message))
-            | (container @ None, State::Told, Some(message)) => {
-                let own = secrets.iter().position(|it| *it.task() == begun.task);
-                let own = own.map(|it| secrets.swap_remove(it));
-                let is_seen = begun.state == State::Told && is_judged_by_status(&begun);
-                left.push(LeftJob { message, begun, container, is_seen, _secrets: own });
+            // Whoever told it may not have got as far as removing its container.
+            (told, State::Told, Some(message)) => {
+                containers.extend(told);
+                let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
+                let is_seen = is_judged_by_status(&begun);
+                left.push(LeftJob { message, begun, container: None, is_seen, secrets });
             }
-            // Its container is gone, or has never been; or it is told and has not been removed.
+            (container @ Some(_), State::Runs, Some(message)) => {
+                let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
+                left.push(LeftJob { message, begun, container, is_seen: false, secrets });
+            }
+            // Its container is gone, or has never been; or its record cannot be read.
             (container, _, _) => {
-                if container.is_none() {
-                    remove_output(spool, &begun.task, Attempt::from_wire(Some(begun.attempt.into())));
+                match container {
+                    Some(found) => remove(engine, found).await,
+                    None => remove_output(&cx.logs.spool, &begun.task, attempt(&begun)),
                 }
-                containers.extend(container);
+                secrets.extract_if(.., |it| *it.task() == begun.task).for_each(LeftSecrets::remove);
                 forget(journal, &begun).await;
             }
         }
     }
     for found in containers {
         remove(engine, found).await;
-    }
-    for folder in secrets {
-        tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
     }
     left
 }
@@ -101,13 +100,54 @@ fn is_judged_by_status(begun: &Begun) -> bool {
     task.is_ok_and(|it| matches!(it.kind, Kind::Job(job) if job.context.is_some() && job.command.is_none()))
 }
 
+/// Whether anything is left to do. A forge that cannot be asked does not show that another worker has begun or ended it.
+pub(in super::super) async fn is_open(left: &LeftJob, cx: &Executor) -> bool {
+    let begun = &left.begun;
+    if left.is_seen {
+        tracing::info!(task.id = %begun.task, "what was left here is told already");
+        return false;
+    }
+    if left.container.is_none() {
+        return true;
+    }
+    let Ok(Task { kind: Kind::Job(job), .. }) = Task::parse(begun.body.as_bytes()) else { return true };
+    let (Some(forge), Some(context)) = (cx.forges.get(job.forge.as_ref()), &job.context) else { return true };
+    let all = match forge.statuses(&job.repo, &begun.sha).await {
+        Ok(all) => all,
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), task.id = %begun.task, "the forge does not say whether another worker has ended what was left here");
+            return true;
+        }
+    };
+    let stands = all.iter().find(|it| it.context == context.as_str());
+    let is_open = !stands.is_some_and(|it| is_anothers(it, &cx.host));
+    if !is_open {
+        tracing::info!(task.id = %begun.task, "another worker has ended what was left here");
+    }
+    is_open
+}
+
+/// Whether a status says that another attempt has begun or ended. Decides; does no I/O.
+fn is_anothers(stands: &Status, host: &str) -> bool {
+    match stands.state {
+        StatusState::Success | StatusState::Failure | StatusState::Error => true,
+        StatusState::Pending | StatusState::Other => {
+            is_in_progress(stands)
+                && !stands.description.as_ref().is_some_and(|it| it.ends_with(&format!(" [{host}]")))
+        }
+    }
+}
+
+fn attempt(begun: &Begun) -> Attempt {
+    Attempt::from_wire(Some(begun.attempt.into()))
+}
+
 /// None for what is not ours to read, such as the record of a later version.
 fn message(begun: &Begun) -> Option<Message> {
-    let Begun { task, attempt, queue, delivery, trace, body, .. } = begun;
+    let Begun { task, queue, delivery, trace, body, .. } = begun;
     let queue = QueueNames::default().parse(queue)?;
-    let attempt = Attempt::from_wire(Some((*attempt).into()));
     let (id, delivery, trace) = (task.clone(), delivery.clone(), trace.parse().ok()?);
-    let headers = Headers { id, attempt, awaited: false, delivery, trace };
+    let headers = Headers { id, attempt: attempt(begun), awaited: false, delivery, trace };
     Some(Message { queue, body: body.clone().into(), headers })
 }
 
@@ -125,5 +165,29 @@ pub(super) async fn remove(engine: &Engine, found: Found) {
     let removed = async { Container::take_over(engine, found).await?.remove().await };
     if let Err(error) = removed.await {
         tracing::warn!(error = %Chain(&error), name, "a container could not be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_has_begun_or_ended_is_not_gone_on_with() {
+        for (state, description, is_another) in [
+            ("pending", "In progress [here]", false),
+            ("pending", "In progress [there]", true),
+            ("pending", "Testing in progress [there]", true),
+            ("pending", "Not yet tested", false),
+            ("pending", "Not yet tested (direct trigger)", false),
+            ("error", "Internal error [there]", true),
+            ("failure", "Container exited with code 1 [there]", true),
+            ("success", "Success [here]", true),
+            ("warning", "a word of Gitea's", false),
+        ] {
+            let json = serde_json::json!({"context": "c", "state": state, "description": description});
+            let stands: Status = serde_json::from_value(json).unwrap();
+            assert_eq!(is_anothers(&stands, "here"), is_another, "{stands:?}");
+        }
     }
 }

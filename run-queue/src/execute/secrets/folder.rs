@@ -1,5 +1,5 @@
 //! Where inline secrets are for a run: a private folder in memory, which nothing writes to a disk. It belongs to a task, so whoever
-//! goes on with a dead worker's task can take it over.
+//! goes on with a job that was left finds what its container was given.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::id::TaskId;
 use rustix::fs::Access;
 
-use super::super::folder::OwnFolder;
+use super::super::folder::{LockedFolder, OwnFolder};
 
 const PREFIX: &str = "flotilla-secrets-";
 /// statfs(2): what memory calls itself.
@@ -25,10 +25,14 @@ pub struct NoPlace {
     tried: String,
 }
 
-/// The folder of a task's secrets.
+/// The folder of a task's secrets, gone with this.
 #[derive(Debug)]
-pub(in super::super) struct SecretFolder {
-    folder: OwnFolder,
+pub(in super::super) struct SecretFolder(OwnFolder);
+
+/// One that a worker left that is gone.
+#[derive(Debug)]
+pub(in super::super) struct LeftSecrets {
+    folder: LockedFolder,
     task: TaskId,
 }
 
@@ -36,22 +40,39 @@ impl SecretFolder {
     /// Makes a new one for a task, in the first of these places that is in memory.
     pub(super) fn make(places: &[PathBuf], task: &TaskId) -> io::Result<Self> {
         let place = place(places).map_err(io::Error::other)?;
-        let folder = OwnFolder::make(place, &format!("{PREFIX}{task}."))?;
-        Ok(Self { folder, task: task.clone() })
+        OwnFolder::make(place, &format!("{PREFIX}{task}.")).map(Self)
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+        self.0.path()
     }
 
-    /// The task that it was made for.
-    pub(in super::super) fn task(&self) -> &TaskId {
-        &self.task
+    /// Leaves it to whoever goes on with its task. It stays locked for as long as this process lives.
+    pub(in super::super) fn leave(self) {
+        self.0.leave();
     }
 
     /// Makes a folder that everybody in the container can look into; who is outside cannot reach it.
     pub(super) fn make_dir(path: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o755).create(path)
+    }
+}
+
+impl LeftSecrets {
+    /// The task that they were for.
+    pub(in super::super) fn task(&self) -> &TaskId {
+        &self.task
+    }
+
+    /// Removes what nobody goes on with.
+    pub(in super::super) fn remove(self) {
+        tracing::warn!(task.id = %self.task, "the secrets of a task were left by a worker that is gone, and are removed");
+        drop(self.own());
+    }
+
+    /// From here on it is ours to remove.
+    pub(in super::super) fn own(self) -> SecretFolder {
+        SecretFolder(self.folder.own())
     }
 }
 
@@ -71,18 +92,19 @@ fn is_memory(path: &Path) -> bool {
     kind.is_some_and(|it| [TMPFS, RAMFS].contains(&it))
 }
 
-/// The folders that processes left that are gone. Who drops one removes it; who goes on with its task keeps it.
-pub(in super::super) fn abandoned(places: &[PathBuf]) -> Vec<SecretFolder> {
-    let left = places.iter().flat_map(|it| OwnFolder::abandoned(it, PREFIX));
+/// The folders that processes left that are gone.
+pub(in super::super) fn abandoned(places: &[PathBuf]) -> Vec<LeftSecrets> {
+    let left = places.iter().flat_map(|it| LockedFolder::abandoned(it, PREFIX));
     left.filter_map(|folder| {
-        let task = folder.name_after(PREFIX).and_then(|it| TaskId::new(it.rsplit_once('.')?.0).ok())?;
-        Some(SecretFolder { folder, task })
+        let (task, _random) = folder.name_after(PREFIX)?.rsplit_once('.')?;
+        Some(LeftSecrets { task: TaskId::new(task).ok()?, folder })
     })
     .collect()
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::fs;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
@@ -118,7 +140,7 @@ pub(super) mod tests {
         let folder = SecretFolder::make(&places, &task("0199-a.b")).unwrap();
         let path = folder.path().to_owned();
         let mode = fs::metadata(&path).unwrap().mode();
-        assert_eq!((mode & 0o777, folder.task().as_str()), (0o700, "0199-a.b"));
+        assert_eq!(mode & 0o777, 0o700);
         fs::write(path.join("s"), "x").unwrap();
         assert!(abandoned(&places).is_empty(), "its maker lives");
         let panicked = std::thread::spawn(move || {
@@ -144,6 +166,8 @@ pub(super) mod tests {
         assert_eq!(found.iter().map(|it| it.task().as_str()).collect::<Vec<_>>(), ["t.1"]);
         assert!(abandoned(&places).is_empty(), "who found it has it");
         drop(found);
+        assert!(path.exists(), "who looked need not be the one who removes it");
+        abandoned(&places).into_iter().for_each(LeftSecrets::remove);
         assert!(!path.exists());
         assert!(memory.path().join("other").exists());
     }

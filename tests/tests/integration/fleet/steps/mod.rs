@@ -75,7 +75,7 @@ impl Around {
     }
 
     fn setup(&self, setup: Setup) -> Setup {
-        let text = |it: &str| serde_json::Value::from(it).to_string();
+        let text = |it: &str| Value::from(it).to_string();
         let mail = format!("[mail]\nserver = {}\nto = [\"ops@example.com\"]\n", text(&self.mail.address()));
         Setup {
             webhook: false,
