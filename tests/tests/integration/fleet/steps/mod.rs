@@ -124,14 +124,15 @@ async fn killed_in<P: Play>(lane: usize, setup: Setup, worker: &[&str], play: &P
         play.prepare(fleet).await?;
         around.start_worker(fleet).await?;
         // The first has the worker's own start among its steps.
+        let mut undisturbed = Vec::new();
         for run in ["run-001", "run-000"] {
             around.steps.begin();
             play.ask(fleet, &around, run).await?;
             play.ended(fleet, &around, run).await?;
             fleet.settle_but(P::KEPT).await?;
+            undisturbed = play.seen(fleet, &around, run).await?;
         }
         let points: BTreeSet<_> = around.steps.points(MOST).into_iter().collect();
-        let undisturbed = play.seen(fleet, &around, "run-000").await?;
         ensure!(!undisturbed.is_empty(), "nothing was done");
         clean(fleet).await.context("undisturbed")?;
         let mine = chosen(points).into_iter().enumerate().filter(|(at, _)| at % LANES == lane);
