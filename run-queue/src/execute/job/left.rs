@@ -68,7 +68,10 @@ pub(in super::super) async fn find(
         match (container, begun.state, message) {
             // Whoever told it may not have got as far as removing its container.
             (told, State::Told, Some(message)) => {
-                containers.extend(told);
+                match told {
+                    Some(found) => containers.push(found),
+                    None => remove_output(&cx.logs.spool, &begun.task, attempt(&begun)),
+                }
                 let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
                 let is_seen = is_judged_by_status(&begun);
                 left.push(LeftJob { message, begun, container: None, is_seen, secrets });
