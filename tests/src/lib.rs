@@ -16,6 +16,7 @@
 //! | [`faults`] | a fleet in which everything breaks, and what must be true of it afterwards |
 //! | [`openapi`] | what GitHub says of its API |
 //! | [`browser`] | Chromium without a screen, and a web server with a log that grows |
+//! | [`wait`] | waiting for what nobody tells of |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
 //! | [`situations`] | what programs of both generations do in the same situation |
@@ -45,3 +46,4 @@ pub mod services;
 pub mod settings;
 pub mod situations;
 pub mod steps;
+pub mod wait;

@@ -15,9 +15,8 @@ mod engine;
 mod frames;
 
 use std::fmt;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::sync::watch;
 
 pub use self::broker::WatchedBroker;
@@ -140,19 +139,6 @@ impl Step {
     pub async fn after(self) -> Result<(), Cut> {
         if self.is_last { Err(self.steps.stop().await) } else { Ok(()) }
     }
-}
-
-/// Waits for what is to be there in the end; cleaning up may take a moment longer than what others can see.
-pub async fn until<T>(deadline: Duration, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let looking = async {
-        loop {
-            if let Some(found) = look().await? {
-                return Ok(found);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(deadline, looking).await.context("it is not there in the end")?
 }
 
 #[cfg(test)]

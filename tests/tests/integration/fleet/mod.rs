@@ -1,11 +1,13 @@
 //! The fleet as its users see it.
 
+mod adoption;
 mod claims;
 mod configuration;
 mod containers;
 mod contract;
 mod dead;
 mod examples;
+mod gate;
 mod handover;
 mod hostile;
 mod inspect;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use tests::fleet::{DEADLINE, Fleet, Setup};
+use tests::fleet::{Fleet, Setup};
 use tests::mail::Mail;
-use tests::steps::until;
+use tests::wait::until_some;
 
 use super::{Around, Play, killed_at_each_step};
 
@@ -17,6 +17,8 @@ fn about<'a>(mails: &'a [Mail], run: &str) -> Vec<&'a Mail> {
 }
 
 impl Play for Command {
+    const LEAVES_CLAIMS: bool = true;
+
     async fn prepare(&self, _: &mut Fleet) -> Result<()> {
         Ok(())
     }
@@ -26,7 +28,8 @@ impl Play for Command {
     }
 
     async fn ended(&self, _: &mut Fleet, around: &Around, run: &str) -> Result<()> {
-        until(DEADLINE, async || Ok((!about(&around.mail.mails(), run).is_empty()).then_some(()))).await
+        until_some("the mail", async || Ok((!about(&around.mail.mails(), run).is_empty()).then_some(())))
+            .await
     }
 
     /// The same mail twice is one, as its name tells those who show it.

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use common::queue::Queue;
 use serde_json::{Value, json};
-use tests::fleet::{DEADLINE, Fleet, Setup};
+use tests::fleet::{Fleet, Setup};
 use tests::forge::{Delivery, NewPull};
-use tests::steps::until;
+use tests::wait::until_some;
 
 use super::super::change;
 use super::{Around, Play, killed_at_each_step, take};
@@ -41,7 +41,7 @@ impl Play for Events {
 
     async fn ended(&self, fleet: &mut Fleet, _: &Around, run: &str) -> Result<()> {
         let session = fleet.session().await?;
-        let seen = until(DEADLINE, async || {
+        let seen = until_some("the task", async || {
             let mut is_there = false;
             session
                 .peek(Queue::Public, |it| is_there |= String::from_utf8_lossy(it.body()).contains(run))

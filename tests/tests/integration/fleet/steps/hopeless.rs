@@ -3,8 +3,8 @@
 use anyhow::Result;
 use common::queue::Queue;
 use serde_json::json;
-use tests::fleet::{DEADLINE, Fleet, Setup};
-use tests::steps::until;
+use tests::fleet::{Fleet, Setup};
+use tests::wait::until_some;
 
 use super::super::repo;
 use super::{Around, Play, killed_at_each_step, take};
@@ -25,7 +25,7 @@ impl Play for Hopeless {
 
     async fn ended(&self, fleet: &mut Fleet, _: &Around, run: &str) -> Result<()> {
         let session = fleet.session().await?;
-        let is_dead = until(DEADLINE, async || {
+        let is_dead = until_some("the dead message", async || {
             let mut is_there = false;
             session
                 .peek(Queue::Dead, |it| is_there |= String::from_utf8_lossy(it.body()).contains(run))

@@ -7,7 +7,7 @@ use common::queue::{Priority, Queue};
 use serde_json::{Value, json};
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
 use tests::forge::Delivery;
-use tests::steps::until;
+use tests::wait::until_some;
 
 use super::super::{change, repo};
 
@@ -114,7 +114,7 @@ async fn an_event_that_comes_twice_leads_to_one_run() {
             ["debian pending: Not yet tested", begun, "debian success: Success [host]"]
         );
         // There is no such program in that repository.
-        let refreshed = until(DEADLINE, async || {
+        let refreshed = until_some("the end of the refresh", async || {
             let statuses = fleet.statuses(&bots, &tip);
             Ok((statuses.len() >= 2).then_some(statuses))
         });
