@@ -148,7 +148,12 @@ async fn intake(fleet: &mut Fleet) -> Result<f64> {
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await
     };
-    fleet.publish("internal", &json!({"command": "sleep 1"}).to_string()).await?;
+    let session = fleet.session().await?;
+    session.declare(&[Queue::Internal]).await?;
+    let body = json!({"command": "sleep 1"}).to_string().into();
+    let message = Outgoing { queue: Queue::Internal, body, headers: Headers::fresh(), priority: None };
+    session.publisher().await?.publish(&message).await?;
+    session.close().await;
     while look().await?.message_count() > 0 {
         tokio::time::sleep(POLL).await;
     }
