@@ -89,7 +89,8 @@ impl GitServer {
 
     /// The content of a file at a commit, branch or other reference, if it is there.
     pub async fn read(&self, repo: &str, at: &str, path: &str) -> Result<Option<Vec<u8>>> {
-        let sha = self.resolve(repo, at).await?;
+        let is_commit = at.len() == 40 && at.bytes().all(|it| it.is_ascii_hexdigit());
+        let sha = if is_commit { at.to_owned() } else { self.resolve(repo, at).await? };
         let listed = self.git(repo, &["ls-tree", "-z", &sha, "--", path]).await?;
         // "100644 blob <id>\t<path>"; a folder is a tree.
         if String::from_utf8_lossy(&listed).split(' ').nth(1) != Some("blob") {

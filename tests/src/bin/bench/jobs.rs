@@ -186,8 +186,24 @@ impl Recorder {
         Ok(Self { program, called, words })
     }
 
-    fn called(&self) -> Result<Timestamp> {
-        let text = fs::read_to_string(&self.called)?;
+    /// The next call is the one that counts.
+    fn forget(&self) -> Result<()> {
+        match fs::remove_file(&self.called) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// When it was called. Looking at a file, unlike asking the engine, takes no processor from who is measured.
+    async fn called(&self) -> Result<Timestamp> {
+        let end = Instant::now() + DEADLINE;
+        let text = loop {
+            match fs::read_to_string(&self.called) {
+                Ok(text) if text.ends_with('\n') => break text,
+                _ => ensure!(Instant::now() < end, "the engine is not called within {DEADLINE:?}"),
+            }
+            tokio::time::sleep(POLL).await;
+        };
         let (seconds, nanoseconds) = text.trim().split_once('.').context("no time of a call")?;
         Ok(Timestamp::new(seconds.parse()?, nanoseconds.parse()?)?)
     }
@@ -236,8 +252,10 @@ impl Stand<'_> {
 
     async fn quiet(&self, repo: &str) -> Result<Quiet> {
         let (repo, sha) = self.repo(repo, QUIET).await?;
+        self.engine.forget()?;
         let begun = Clock::system().now();
         self.publish(&repo, &sha, "quiet").await?;
+        let called = self.engine.called().await?;
         let container = self.container().await?;
         exit(container).await?;
         let exited = Clock::system().now();
@@ -245,7 +263,7 @@ impl Stand<'_> {
         self.gone().await?;
         let engine = self.plain_run().await?;
         Ok(Quiet {
-            begin: milliseconds(begun, self.engine.called()?),
+            begin: milliseconds(begun, called),
             end: milliseconds(exited, told),
             whole: milliseconds(begun, told),
             engine,
