@@ -1,8 +1,10 @@
-//! The life of a process: SIGTERM or SIGINT asks it to end in good order, a second one to end now, and a part that dies by
-//! itself takes the process down (design, law 10).
+//! The life of a process: SIGTERM or SIGINT asks it to end in good order, a second one to end now, as does the end of its patience,
+//! and a part that dies by itself takes the process down (design, law 10).
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Lifecycle {
     soft: CancellationToken,
     hard: CancellationToken,
+    /// So long after it was asked to end, it is as if it had been asked twice; none: never.
+    patience: Option<Duration>,
 }
 
 /// How a process ends; [`Exit::code`] is what its caller sees.
@@ -46,7 +50,7 @@ impl Lifecycle {
     #[expect(clippy::new_without_default, reason = "two life cycles are not interchangeable")]
     pub fn new() -> Self {
         let hard = CancellationToken::new();
-        Self { soft: hard.child_token(), hard }
+        Self { soft: hard.child_token(), hard, patience: None }
     }
 
     /// One that follows SIGTERM and SIGINT. Needs a tokio runtime.
@@ -56,16 +60,22 @@ impl Lifecycle {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let told = lifecycle.clone();
         tokio::spawn(async move {
-            for told in [&told.soft, &told.hard] {
+            for (token, now) in [(&told.soft, false), (&told.hard, true)] {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
                 }
-                tracing::info!(now = told.is_cancelled(), "asked to end");
-                told.cancel();
+                tracing::info!(now, "asked to end");
+                token.cancel();
             }
         });
         Ok(lifecycle)
+    }
+
+    /// One that waits no longer than this for what was begun.
+    #[must_use]
+    pub fn within(self, patience: Option<Duration>) -> Self {
+        Self { patience, ..self }
     }
 
     /// Cancelled when nothing new is to be begun.
@@ -88,6 +98,7 @@ impl Lifecycle {
         tokio::select! {
             ends = ends => if ends.contains(&Exit::Crashed) { Exit::Crashed } else { Exit::Done },
             () = self.left() => Exit::Done,
+            never = self.overdue() => match never {},
         }
     }
 
@@ -106,9 +117,24 @@ impl Lifecycle {
         self.hard.cancelled().await;
         tokio::time::sleep(LEAVING).await;
     }
+
+    /// When patience is at its end, it is as if the second signal had come.
+    async fn overdue(&self) -> Infallible {
+        let Some(patience) = self.patience else { return pending().await };
+        self.soft.cancelled().await;
+        tokio::time::sleep(patience).await;
+        if !self.hard.is_cancelled() {
+            tracing::warn!(
+                patience_s = patience.as_secs_f64(),
+                "what was begun has not ended in time and is left"
+            );
+            self.hard.cancel();
+        }
+        pending().await
+    }
 }
 
-const LEAVING: std::time::Duration = std::time::Duration::from_secs(3);
+const LEAVING: Duration = Duration::from_secs(3);
 
 /// Something that a process consists of, which ends only when told to.
 pub struct Part<'a> {
@@ -149,7 +175,22 @@ mod tests {
         let lifecycle = Lifecycle::new();
         lifecycle.leaving().cancel();
         assert!(lifecycle.stopping().is_cancelled());
-        let part = Part::new("deaf", std::future::pending());
+        let part = Part::new("deaf", pending());
         assert_eq!(lifecycle.run([part]).await, Exit::Done);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_end_in_time_is_left_as_after_a_second_signal() {
+        let lifecycle = Lifecycle::new().within(Some(Duration::from_mins(1)));
+        let begun = tokio::time::Instant::now();
+        lifecycle.stopping().cancel();
+        let part = Part::new("slow", lifecycle.leaving().cancelled());
+        assert_eq!(lifecycle.run([part]).await, Exit::Done);
+        assert_eq!(begun.elapsed().as_secs(), 60);
+        let patient = Lifecycle::new();
+        patient.stopping().cancel();
+        let part = Part::new("slower", tokio::time::sleep(Duration::from_hours(48)));
+        assert_eq!(patient.run([part]).await, Exit::Done);
+        assert!(!patient.leaving().is_cancelled());
     }
 }

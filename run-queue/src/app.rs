@@ -58,7 +58,7 @@ impl App {
     /// Works until the process is asked to end.
     pub async fn run(self) -> Exit {
         let lifecycle = match Lifecycle::install() {
-            Ok(lifecycle) => lifecycle,
+            Ok(lifecycle) => lifecycle.within(self.worker.drain.patience()),
             Err(error) => return cannot_begin(&format!("cannot listen to signals: {error}")),
         };
         if let Err(error) = self.prepare().await {
@@ -192,6 +192,7 @@ impl App {
             slots: SCAN_SLOTS,
             handler: Arc::new(it),
             settler: settler(metrics::Role::Scan),
+            drain: worker.drain,
             ready: readiness.part(),
         });
         let execute = executor.inspect(|it| it.container.warn()).map(|it| Role {
@@ -201,6 +202,7 @@ impl App {
             slots: settings.slots,
             handler: Arc::new(it),
             settler: settler(metrics::Role::Execute),
+            drain: worker.drain,
             ready: readiness.part(),
         });
         Roles { scan, sweep: sweeper, watch, execute }

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use common::Chain;
-use common::broker::{Claim, ClaimKey, Claimed, Headers, Received, Take};
+use common::broker::{Claim, ClaimKey, Claimed, Received, Take};
+use common::id::Attempt;
 use common::queue::Queue;
 use tokio::sync::oneshot;
 
@@ -40,6 +41,12 @@ impl Default for Times {
 /// Before it is looked again whether the same work from another queue has been done.
 const OTHER_QUEUE_PAUSE: Duration = Duration::from_secs(10);
 
+/// Which attempt a delivery is: the next one, where somebody has begun this one who did not come back.
+pub(crate) fn number(received: &Received) -> Attempt {
+    let attempt = received.headers().attempt;
+    if received.is_ownerless() { attempt.next() } else { attempt }
+}
+
 /// A claim that a handler got.
 #[derive(Debug)]
 pub(crate) struct Granted {
@@ -69,11 +76,9 @@ impl Desk {
         received: &Received,
         attempts: Attempts,
     ) -> (Self, oneshot::Receiver<Granted>) {
-        let Headers { attempt, awaited, .. } = *received.headers();
-        // It has waited for its owner, and nobody has had it since.
-        let take = if awaited && !received.is_redelivered() { Take::Left } else { Take::Fresh };
+        let take = if received.is_ownerless() { Take::Left } else { Take::Fresh };
         let (grant, granted) = oneshot::channel();
-        let is_spent = attempt.number() > attempts.most;
+        let is_spent = number(received).number() > attempts.most;
         let counter =
             Counter { linked, queue: received.queue(), take, is_spent, grant: Mutex::new(Some(grant)) };
         (Self(Arc::new(counter)), granted)
@@ -97,8 +102,7 @@ impl Desk {
                 // Nobody listens where the run has just lost its delivery: then it cancels us.
                 grant.and_then(|it| it.send(granted).ok()).ok_or(Failure::Abandoned)?;
                 if *is_spent {
-                    let reason = "out of attempts: each worker that began it was lost";
-                    return Err(Failure::Fail(reason.to_owned()));
+                    return Err(Failure::Spent);
                 }
                 Ok(())
             }

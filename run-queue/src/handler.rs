@@ -28,6 +28,9 @@ pub struct Work {
     pub cancelled: CancellationToken,
     /// Cancelled when the process is to end as soon as its work has: end what is begun, but wait for nobody.
     pub stopping: CancellationToken,
+    /// Cancelled when the process is to end and leaves what it can to the next one of this host: what another process can go on with
+    /// is left as it is, and the answer is [`Failure::HandedOver`]. What cannot be left yet goes on; `cancelled` ends its time.
+    pub handover: CancellationToken,
     /// Whether no other attempt will be made.
     pub is_last: bool,
     /// Where the claim on the work is to be had; none where nobody else can be at it.
@@ -66,8 +69,12 @@ pub enum Failure {
     },
     /// No attempt will do better.
     Fail(String),
+    /// It was begun as often as it may, each time by somebody who was never heard of again. The claim on it is ours.
+    Spent,
     /// It was cancelled.
     Abandoned,
+    /// It goes on without us, and the next process of this host goes on with it, as the same attempt.
+    HandedOver,
     /// Another run has the claim on the same work: the message is for that one to settle.
     Elsewhere(ClaimKey),
     /// Somebody has begun the same work and is gone: the message waits for as long as they may need to come back.
@@ -75,6 +82,9 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What is wrong with a message that is [`Failure::Spent`].
+    pub const SPENT: &str = "out of attempts: each worker that began it was lost";
+
     /// For `map_err`: another attempt may do better.
     pub fn retry(error: impl Error) -> Self {
         Self::Retry(Chain(&error).to_string())
@@ -128,14 +138,14 @@ impl Remains for Infallible {
 
 /// Deals with the messages of some queues.
 pub trait Handler: Send + Sync + 'static {
-    /// What another process on this host had begun and has left.
+    /// What another process of this host had begun and has left.
     type Left: Remains;
 
     /// What came of it: messages that are published and confirmed before this one is acknowledged. May be called again with
     /// the same message at any time, so its effects are idempotent.
     fn handle(&self, work: Work) -> impl Future<Output = Result<Vec<Outgoing>, Failure>> + Send;
 
-    /// All of it, once. Nothing of it is gone on with before its claim is held.
+    /// What was found of it since this was asked last. Nothing of it is gone on with before its claim is held.
     fn left(&self) -> impl Future<Output = Vec<Self::Left>> + Send;
 
     /// Goes on with it, in the place of [`Handler::handle`]: its claim is ours.
@@ -144,6 +154,10 @@ pub trait Handler: Send + Sync + 'static {
         work: Work,
         left: Self::Left,
     ) -> impl Future<Output = Result<Vec<Outgoing>, Failure>> + Send;
+
+    /// Whether nobody has begun or ended it since. To be asked when its claim is ours: it is, too, when another worker had it and is
+    /// done.
+    fn is_open(&self, left: &Self::Left) -> impl Future<Output = bool> + Send;
 
     /// Puts it away: another worker has begun it anew.
     fn give_up(&self, left: Self::Left) -> impl Future<Output = ()> + Send;

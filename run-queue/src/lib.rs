@@ -5,6 +5,7 @@ mod app;
 mod burials;
 mod claims;
 mod contract;
+mod estate;
 pub mod execute;
 pub mod handler;
 mod link;

@@ -23,6 +23,8 @@ pub(crate) enum Settled {
     Forwarded,
     /// Waits for somebody who may come back.
     Awaited,
+    /// Given back as it was, for the next process of this host.
+    HandedOver,
 }
 
 impl Settled {
@@ -35,6 +37,7 @@ impl Settled {
             Self::Buried => "buried",
             Self::Forwarded => "forwarded",
             Self::Awaited => "awaited",
+            Self::HandedOver => "handed over",
         }
     }
 }

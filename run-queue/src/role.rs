@@ -1,20 +1,21 @@
 //! A role of a worker: some queues, some slots, one handler; session after session.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use common::Chain;
-use common::broker::{Broker, BrokerError, Claimed, Contract, Session, Sessions, Take};
+use common::broker::{Broker, BrokerError, Contract, Session, Sessions};
 use common::lifecycle::{Exit, Lifecycle};
 use common::queue::Queue;
 use common::service::ReadyPart;
 use futures_util::future::join_all;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::handler::{Handler, Remains};
+use crate::estate::{Estate, Resumed};
+use crate::handler::Handler;
 use crate::link::Linked;
 use crate::metrics::Standing;
 use crate::runs::Runs;
+use crate::settings::Drain;
 use crate::settle::Settler;
 use crate::slot::Slot;
 
@@ -32,6 +33,8 @@ pub(crate) struct Role<H> {
     pub(crate) handler: Arc<H>,
     /// How often, and how it is told.
     pub(crate) settler: Settler,
+    /// What becomes of it when the process is to end.
+    pub(crate) drain: Drain,
     pub(crate) ready: ReadyPart,
 }
 
@@ -39,6 +42,7 @@ impl<H: Handler> Role<H> {
     /// Works until the process is asked to end and what was begun has ended.
     pub(crate) async fn work(&self, broker: Broker, lifecycle: &Lifecycle) {
         let (tell, link) = watch::channel(None);
+        let (finds, found) = mpsc::channel(1);
         let slot = self.slot(lifecycle);
         let done = CancellationToken::new();
         let working = async {
@@ -50,30 +54,38 @@ impl<H: Handler> Role<H> {
         let connecting = async {
             self.stands(Standing::Down);
             broker.fit(&self.contract, &done, || self.stands(Standing::Unfit)).await;
-            self.connect(Sessions::new(broker, self.name, done.clone()), &tell, &slot, &done).await;
+            let sessions = Sessions::new(broker, self.name, done.clone());
+            if let Some(estate) = Estate::open(found).await {
+                self.connect(sessions, estate, &tell, &slot, &done).await;
+            }
         };
-        tokio::join!(working, connecting);
+        // Who is to end begins nothing, not even again.
+        let looking = self.look(finds, lifecycle.stopping());
+        tokio::join!(working, connecting, looking);
     }
 
     /// One session after the other.
     async fn connect(
         &self,
         mut sessions: Sessions,
+        mut estate: Estate<H::Left>,
         tell: &watch::Sender<Option<Arc<Linked>>>,
         slot: &Slot<H>,
         done: &CancellationToken,
     ) {
-        let mut left = self.handler.left().await;
         while let Some(session) = sessions.next().await {
             let error = match prepared(session, &self.contract).await {
                 Err(error) => error,
                 Ok(linked) => {
                     // What runs takes its claims again before anything is consumed: then its messages find it.
                     slot.runs.back(&linked).await;
-                    left = self.take_up(left, slot, &linked).await;
+                    self.take_up(&mut estate, slot, &linked).await;
                     tell.send_replace(Some(Arc::clone(&linked)));
                     self.stands(Standing::Open);
-                    let lost = done.run_until_cancelled(linked.lost(|it| self.stands(it))).await;
+                    let lost = tokio::select! {
+                        lost = done.run_until_cancelled(linked.lost(|it| self.stands(it))) => lost,
+                        never = self.inherit(&mut estate, slot, &linked) => match never {},
+                    };
                     self.stands(Standing::Down);
                     tell.send_replace(None);
                     match lost {
@@ -84,31 +96,6 @@ impl<H: Handler> Role<H> {
             };
             sessions.ended(&error);
         }
-    }
-
-    /// Goes on with what another process of this host has left, unless another worker has begun it. What could not be found out is
-    /// returned, for the next session.
-    async fn take_up(&self, left: Vec<H::Left>, slot: &Slot<H>, linked: &Arc<Linked>) -> Vec<H::Left> {
-        let mut unclear = Vec::new();
-        for left in left {
-            let message = left.message();
-            match linked.session.claim(left.claim(), message.queue, Take::Left).await {
-                Ok(Claimed::Ours(claim)) => {
-                    tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
-                    let over = slot.resume(left, claim, linked);
-                    slot.resumed.lock().unwrap_or_else(PoisonError::into_inner).push(over);
-                }
-                Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left) => {
-                    tracing::info!(task.id = %message.headers.id, "another worker has begun what was left here");
-                    self.handler.give_up(left).await;
-                }
-                Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "the claim on what was left cannot be asked for");
-                    unclear.push(left);
-                }
-            }
-        }
-        unclear
     }
 
     /// For operators.
@@ -123,8 +110,12 @@ impl<H: Handler> Role<H> {
             queues: self.queues.clone(),
             settler: self.settler.clone(),
             runs: Runs::default(),
-            resumed: Mutex::default(),
+            resumed: Resumed::default(),
             stopping: lifecycle.stopping().clone(),
+            handover: match self.drain {
+                Drain::HandOver => lifecycle.stopping().clone(),
+                Drain::Finish(_) => CancellationToken::new(),
+            },
             leaving: lifecycle.leaving().clone(),
         }
     }
@@ -137,7 +128,8 @@ impl<H: Handler> Role<H> {
     ) -> Result<Exit, BrokerError> {
         linked.session.declare(&self.contract.queues).await?;
         let alone = Lifecycle::new();
-        let slot = Slot { leaving: alone.leaving().clone(), ..self.slot(lifecycle) };
+        let (leaving, handover) = (alone.leaving().clone(), CancellationToken::new());
+        let slot = Slot { handover, leaving, ..self.slot(lifecycle) };
         for queue in &self.queues {
             let Some(received) = linked.session.take(*queue).await? else { continue };
             let over = slot.begin(received, linked, linked.ended());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::Chain;
 use common::broker::{BrokerError, ClaimKey, Claimed, Outgoing, Received, Take};
-use common::id::TaskId;
+use common::id::{Attempt, TaskId};
 use common::queue::Queue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -33,11 +33,15 @@ pub(crate) type Outcome = Result<Vec<Outgoing>, Failure>;
 const MESSAGE_LIMIT: Duration = Duration::from_mins(10);
 /// How long a handler that was cancelled may take to clean up.
 const CLEANING: Duration = Duration::from_secs(20);
+/// How often a claim is asked for that somebody has while nobody else can: the broker does not know yet that our last session is gone.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct Run {
     pub(crate) id: TaskId,
     pub(crate) queue: Queue,
+    /// Which attempt this is.
+    pub(crate) number: Attempt,
     /// None when it has ended.
     pub(crate) attempt: Option<JoinHandle<Outcome>>,
     /// Ends the attempt.
@@ -89,6 +93,7 @@ enum Change {
     DeliveryLost,
     SessionLost,
     Returned(Return),
+    AskAgain,
     TooLate,
 }
 
@@ -151,12 +156,14 @@ impl Run {
                 if matches!(outcome, Err(Failure::Abandoned)) {
                     self.release().await;
                 }
-                match self.settler.settle(held.received, outcome, &self.linked.publisher).await {
+                match self.settler.settle(held.received, self.number, outcome, &self.linked.publisher).await {
                     Ok(settled) => {
                         let duration_ms = self.begun.elapsed().as_millis();
                         tracing::info!(settled = settled.name(), duration_ms, "settled");
-                        let is_handed_on = matches!(settled, Settled::Forwarded | Settled::Awaited);
-                        return if is_handed_on { Message::Others } else { Message::Settled };
+                        return match settled {
+                            Settled::Forwarded | Settled::Awaited | Settled::HandedOver => Message::Others,
+                            _ => Message::Settled,
+                        };
                     }
                     Err(error) => tracing::warn!(error = %Chain(&error), "not settled on this delivery"),
                 }
@@ -180,7 +187,7 @@ impl Run {
         tokio::select! {
             outcome = ended(attempt) => Change::Ended(outcome),
             () = overdue(cancelled), if attempt.is_some() => Change::Overdue,
-            change = of_claim(claim, settler.times.fence) => change,
+            change = of_claim(claim, *is_linked, settler.times.fence) => change,
             () = lost(delivery.as_ref()) => Change::DeliveryLost,
             () = linked.ended().cancelled(), if *is_linked => Change::SessionLost,
             Some(back) = returns.recv() => Change::Returned(back),
@@ -216,6 +223,7 @@ impl Run {
                 (self.linked, self.is_linked) = (linked, true);
                 self.claim_again().await;
             }
+            Change::AskAgain => self.claim_again().await,
             Change::TooLate => self.stop("the broker is away for so long that others may begin this"),
             Change::Ended(_) | Change::Overdue => {}
         }
@@ -242,13 +250,20 @@ impl Run {
         }
     }
 
-    /// Takes the claim that was ours.
+    /// Takes the claim that was ours. A network that fell silent leaves our last session at the broker for half a minute, which holds
+    /// it; nobody else can before our time is over.
     async fn claim_again(&mut self) {
-        let Standing::Away(key, _) = &self.claim else { return };
+        let Standing::Away(key, since) = &self.claim else { return };
+        let is_in_time = Instant::now() < *since + self.settler.times.fence;
         match self.linked.session.claim(key, self.queue, Take::Left).await {
             Ok(Claimed::Ours(claim)) => {
                 tracing::info!("the claim is ours again");
                 self.claim = Standing::Ours(Granted { key: key.clone(), claim });
+            }
+            Ok(Claimed::ByAnother) if is_in_time => {
+                tracing::info!(
+                    "the broker does not know yet that the last session is gone; the claim is asked for again"
+                );
             }
             Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left) => {
                 self.stop("another worker has begun this");
@@ -296,7 +311,7 @@ async fn lost(delivery: Option<&Held>) {
     }
 }
 
-async fn of_claim(claim: &mut Standing, fence: Duration) -> Change {
+async fn of_claim(claim: &mut Standing, is_linked: bool, fence: Duration) -> Change {
     match claim {
         Standing::Unclaimed(Some(granted)) => {
             if let Ok(granted) = granted.await {
@@ -309,10 +324,10 @@ async fn of_claim(claim: &mut Standing, fence: Duration) -> Change {
             Ok(received) => Change::Mail(Box::new(received)),
             Err(error) => Change::ClaimBroken(error),
         },
-        Standing::Away(_, since) => {
-            sleep_until(*since + fence).await;
-            Change::TooLate
-        }
+        Standing::Away(_, since) => tokio::select! {
+            () = sleep_until(*since + fence) => Change::TooLate,
+            () = sleep(ASK_AGAIN), if is_linked => Change::AskAgain,
+        },
         Standing::Unclaimed(None) | Standing::None => pending().await,
     }
 }

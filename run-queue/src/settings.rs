@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::config::{Environment, Reader, Summary};
+use common::config::{Environment, Reader, Summary, Table};
 
 use crate::handler::Attempts;
 
@@ -14,7 +14,36 @@ pub struct WorkerArgs {
     /// Where /healthz, /readyz and /metrics are; port 0 takes any free one [default: 127.0.0.1:8082]
     #[arg(long, value_name = "ADDR:PORT", global = true)]
     pub service_listen: Option<SocketAddr>,
+    /// End at once when asked to, and leave running jobs to the next worker of this host, which goes on with them
+    #[arg(long, global = true)]
+    pub handover: bool,
 }
+
+/// What becomes of what runs when the process is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// It ends by itself, within this time; then it is put back. None: however long that takes.
+    Finish(Option<Duration>),
+    /// It is left to the next process of this host, and what cannot be left has [`Drain::MOMENT`] to end.
+    HandOver,
+}
+
+impl Drain {
+    /// What takes longer is begun anew by somebody else; a report that a forge does not take meanwhile is kept.
+    pub const MOMENT: Duration = Duration::from_secs(5);
+
+    /// How long all of it may take.
+    #[must_use]
+    pub const fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Finish(limit) => limit,
+            Self::HandOver => Some(Self::MOMENT),
+        }
+    }
+}
+
+/// A little longer than a job may run by default, so that every job comes to its end.
+const DRAIN_MINUTES: f64 = 150.0;
 
 /// What both roles share.
 #[derive(Clone, Debug)]
@@ -25,6 +54,8 @@ pub struct WorkerSettings {
     pub service_listen: SocketAddr,
     /// The folder for what a worker must not forget when it is started again.
     pub state_dir: PathBuf,
+    /// What becomes of what runs when it is asked to end.
+    pub drain: Drain,
 }
 
 impl WorkerSettings {
@@ -35,6 +66,10 @@ impl WorkerSettings {
         summary.line("retry-seconds", self.attempts.first_pause.as_secs_f64());
         summary.line("service-listen", self.service_listen);
         summary.line("state-dir", self.state_dir.display());
+        summary.line("handover", self.drain == Drain::HandOver);
+        if let Drain::Finish(limit) = self.drain {
+            summary.line("drain-minutes", limit.map_or(0.0, |it| it.as_secs_f64() / 60.0));
+        }
     }
 }
 
@@ -52,9 +87,17 @@ impl WorkerArgs {
             },
             service_listen: self.service_listen.or(listen).unwrap_or((Ipv4Addr::LOCALHOST, 8082).into()),
             state_dir: table.path("state-dir").unwrap_or_else(|| state_dir(&reader.environment)),
+            drain: self.drain(&table),
         };
         table.done();
         settings
+    }
+
+    fn drain(&self, table: &Table<'_>) -> Drain {
+        let handover = table.flag("handover").unwrap_or_default() || self.handover;
+        let minutes = table.decimal("drain-minutes", 0.0, 43_200.0).unwrap_or(DRAIN_MINUTES);
+        let limit = (minutes > 0.0).then(|| Duration::from_secs_f64(minutes * 60.0));
+        if handover { Drain::HandOver } else { Drain::Finish(limit) }
     }
 }
 

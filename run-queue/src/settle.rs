@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use common::broker::{BrokerError, Publisher, Received};
+use common::id::Attempt;
 
 use crate::burials::Burials;
 use crate::claims::Times;
@@ -20,10 +21,12 @@ pub(crate) struct Settler {
 }
 
 impl Settler {
-    /// After an error the delivery is the broker's again, and what was published before stays published.
+    /// `attempt` is the one that has come to this; a message that is for another run is passed on as it is. After an error the
+    /// delivery is the broker's again, and what was published before stays published.
     pub(crate) async fn settle(
         &self,
         received: Received,
+        attempt: Attempt,
         outcome: &Outcome,
         publisher: &Publisher,
     ) -> Result<Settled, BrokerError> {
@@ -39,11 +42,16 @@ impl Settler {
                 received.requeue().await?;
                 Settled::Requeued
             }
-            Err(Failure::Retry(reason)) => self.retry(received, reason, publisher).await?,
-            Err(Failure::Later { reason, at_least }) => {
-                self.delay(received, reason, *at_least, publisher).await?
+            Err(Failure::HandedOver) => {
+                received.requeue().await?;
+                Settled::HandedOver
             }
-            Err(Failure::Fail(reason)) => self.bury(received, reason, publisher).await?,
+            Err(Failure::Retry(reason)) => self.retry(received.count_as(attempt), reason, publisher).await?,
+            Err(Failure::Later { reason, at_least }) => {
+                self.delay(received.count_as(attempt), reason, *at_least, publisher).await?
+            }
+            Err(Failure::Fail(reason)) => self.bury(received.count_as(attempt), reason, publisher).await?,
+            Err(Failure::Spent) => self.bury(received.count_as(attempt), Failure::SPENT, publisher).await?,
             Err(Failure::Elsewhere(key)) => {
                 tracing::info!("the same work is under way; its owner is told");
                 received.forward(publisher, key).await?;

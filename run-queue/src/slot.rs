@@ -1,16 +1,17 @@
 //! A slot: room for one task. It takes a message, has it run, and takes the next.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::Chain;
-use common::broker::{BrokerError, Claim, Intake, Received};
+use common::broker::{BrokerError, Claim, Headers, Intake, Received};
 use common::queue::Queue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::claims::{Desk, Granted};
+use crate::claims::{self, Desk, Granted};
+use crate::estate::Resumed;
 use crate::handler::{Handler, Message, Remains, Work};
 use crate::link::{self, Link, Linked};
 use crate::run::{Held, Outcome, Run, Standing};
@@ -23,10 +24,12 @@ pub(crate) struct Slot<H> {
     pub(crate) queues: Vec<Queue>,
     pub(crate) settler: Settler,
     pub(crate) runs: Runs,
-    /// What was gone on with at the start: each takes the room of a slot, and is cancelled when it has ended.
-    pub(crate) resumed: Mutex<Vec<CancellationToken>>,
+    /// What is gone on with that another process has begun: each takes the room of a slot.
+    pub(crate) resumed: Resumed,
     /// Take nothing new.
     pub(crate) stopping: CancellationToken,
+    /// Leave to the next process what it can go on with.
+    pub(crate) handover: CancellationToken,
     /// Leave what runs.
     pub(crate) leaving: CancellationToken,
 }
@@ -40,6 +43,8 @@ enum Left {
     Stopping,
     /// The session is lost.
     Session,
+    /// Its room is taken until this is cancelled.
+    Taken(CancellationToken),
 }
 
 impl<H: Handler> Slot<H> {
@@ -48,13 +53,10 @@ impl<H: Handler> Slot<H> {
         loop {
             let up = self.stopping.run_until_cancelled(link::up(&mut link)).await;
             let Some(Some(linked)) = up else { return };
-            if let Some(over) = self.taken() {
-                over.cancelled().await;
-                continue;
-            }
             match self.session(&linked).await {
                 Ok(Left::Stopping) => return,
                 Ok(Left::Session) => {}
+                Ok(Left::Taken(over)) => over.cancelled().await,
                 Err(_) if linked.ended().is_cancelled() => {}
                 Err(error) => {
                     tracing::warn!(error = %Chain(&error), "a slot lost its channel and begins anew");
@@ -64,19 +66,20 @@ impl<H: Handler> Slot<H> {
         }
     }
 
-    /// Room that is taken already, by what another process has left.
-    fn taken(&self) -> Option<CancellationToken> {
-        self.resumed.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
     /// Takes one delivery after the other. An error is one of the slot's own channel, and costs no other slot anything.
     async fn session(&self, linked: &Arc<Linked>) -> Result<Left, BrokerError> {
-        let mut intake = linked.session.intake(&self.queues).await?;
+        if let Some(over) = self.resumed.take() {
+            return Ok(Left::Taken(over));
+        }
+        // One that is only half open when it is to stop is closed by being dropped.
+        let opened = self.stopping.run_until_cancelled(linked.session.intake(&self.queues)).await;
+        let Some(mut intake) = opened.transpose()? else { return Ok(Left::Stopping) };
         loop {
             let received = tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return intake.stop().await.map(|()| Left::Stopping),
                 () = linked.ended().cancelled() => return Ok(Left::Session),
+                over = self.resumed.next() => return Ok(Left::Taken(over)),
                 received = intake.next() => received?,
             };
             self.run(received, linked, &mut intake).await?;
@@ -92,13 +95,25 @@ impl<H: Handler> Slot<H> {
     ) -> Result<(), BrokerError> {
         let lost = linked.ended().child_token();
         let over = self.begin(received, linked, &lost);
+        let error = tokio::select! {
+            () = over.cancelled() => return Ok(()),
+            error = self.broken(intake) => error,
+        };
+        lost.cancel();
+        over.cancelled().await;
+        Err(error)
+    }
+
+    /// Returns when what was delivered is lost. An intake that is to stop does so at once: else the broker would send the next message
+    /// as soon as this one is settled.
+    async fn broken(&self, intake: &mut Intake) -> BrokerError {
         tokio::select! {
-            () = over.cancelled() => Ok(()),
-            error = intake.broken() => {
-                lost.cancel();
-                over.cancelled().await;
-                Err(error)
-            }
+            error = intake.broken() => return error,
+            () = self.stopping.cancelled() => {}
+        }
+        match intake.stop().await {
+            Ok(()) => intake.broken().await,
+            Err(error) => error,
         }
     }
 
@@ -110,7 +125,8 @@ impl<H: Handler> Slot<H> {
         lost: &CancellationToken,
     ) -> CancellationToken {
         let (desk, granted) = Desk::open(Arc::clone(linked), &received, self.settler.attempts);
-        let (queue, headers) = (received.queue(), received.headers().clone());
+        let attempt = claims::number(&received);
+        let (queue, headers) = (received.queue(), Headers { attempt, ..received.headers().clone() });
         let message = Message { queue, body: received.body().clone(), headers };
         let delivery = Some(Held { received, lost: lost.clone() });
         let claim = Standing::Unclaimed(Some(granted));
@@ -154,6 +170,7 @@ impl<H: Handler> Slot<H> {
             attempt = headers.attempt.number(),
         );
         let _entered = span.enter();
+        let number = headers.attempt;
         let (cancelled, over) = (self.leaving.child_token(), CancellationToken::new());
         let id = headers.id.clone();
         let work = Work {
@@ -164,6 +181,7 @@ impl<H: Handler> Slot<H> {
             cancelled: cancelled.clone(),
             desk,
             stopping: self.stopping.clone(),
+            handover: self.handover.clone(),
         };
         // A task of its own: its panic is a failure of this message and of no other, and one that does not end can be left.
         let attempt = tokio::spawn(attempt(work).in_current_span());
@@ -172,6 +190,7 @@ impl<H: Handler> Slot<H> {
             |returns| Run {
                 id,
                 queue,
+                number,
                 attempt: Some(attempt),
                 cancelled,
                 linked: Arc::clone(linked),

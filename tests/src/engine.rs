@@ -118,6 +118,12 @@ impl Engine {
         containers(&self.run(&["ps", "--all", "--format=json", &filter]).await?)
     }
 
+    /// As [`Self::containers`], without those that have ended.
+    pub async fn running_containers(&self) -> Result<Vec<Container>> {
+        let filter = format!("--filter=label={LABEL}={}", self.label);
+        containers(&self.run(&["ps", "--format=json", &filter]).await?)
+    }
+
     /// The processes of podman that are attached to containers of this engine.
     pub fn attached_clients(&self) -> Result<Vec<Pid>> {
         let mut clients = Vec::new();

@@ -37,6 +37,8 @@ pub struct Proxy {
     network: watch::Sender<Network>,
     /// Counts the times that all connections were cut.
     cuts: watch::Sender<u32>,
+    /// Counts the times that they were left hanging.
+    strandings: watch::Sender<u32>,
     _stop: DropGuard,
 }
 
@@ -54,14 +56,20 @@ impl Proxy {
         let address = format!("localhost:{}", listener.local_addr()?.port());
         let (network, now) = watch::channel(Network::Open);
         let (cuts, cut) = watch::channel(0);
+        let (strandings, stranded) = watch::channel(0);
         let stop = CancellationToken::new();
         let (target, stopped) = (target.to_owned(), stop.clone());
         tokio::spawn(stopped.run_until_cancelled_owned(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(connection(client, target.clone(), now.clone(), cut.clone()));
+                tokio::spawn(connection(
+                    client,
+                    target.clone(),
+                    now.clone(),
+                    [cut.clone(), stranded.clone()],
+                ));
             }
         }));
-        Ok(Self { address, network, cuts, _stop: stop.drop_guard() })
+        Ok(Self { address, network, cuts, strandings, _stop: stop.drop_guard() })
     }
 
     /// Where it listens, as `host:port`.
@@ -81,15 +89,22 @@ impl Proxy {
     pub fn cut(&self) {
         self.cuts.send_modify(|it| *it += 1);
     }
+
+    /// The connections that there are hear nothing any more, and nobody is told, not even when one end gives up: as after a network
+    /// that was away, where the other end has yet to notice. New ones are as the network is.
+    pub fn strand(&self) {
+        self.strandings.send_modify(|it| *it += 1);
+    }
 }
 
 async fn connection(
     client: TcpStream,
     target: String,
     network: watch::Receiver<Network>,
-    mut cut: watch::Receiver<u32>,
+    [mut cut, mut stranded]: [watch::Receiver<u32>; 2],
 ) {
     cut.mark_unchanged();
+    stranded.mark_unchanged();
     if *network.borrow() == Network::Down {
         return;
     }
@@ -102,10 +117,14 @@ async fn connection(
         )?;
         anyhow::Ok(())
     };
+    tokio::pin!(through);
     // Whatever ends it, both ends learn of it: the streams are dropped.
     tokio::select! {
-        _ = through => {}
+        _ = &mut through => {}
         _ = cut.changed() => {}
+        Ok(()) = stranded.changed() => {
+            let _ = cut.changed().await;
+        }
     }
 }
 

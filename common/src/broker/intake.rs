@@ -1,8 +1,10 @@
 //! Deliveries: taken one at a time a slot, settled by value, exactly once.
 
+use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{StreamExt, stream};
 use lapin::message::Delivery;
@@ -17,6 +19,7 @@ use super::dead::{buried, revived, seconds};
 use super::error::within;
 use super::{BrokerError, Burial, ClaimKey, Headers, Publisher};
 use crate::hostname;
+use crate::id::Attempt;
 use crate::queue::{Queue, QueueNames};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -93,11 +96,13 @@ impl Intake {
         }
     }
 
-    /// Returns when the deliveries of this intake are lost. To be asked while one is dealt with: there is at most one other, which
+    /// Returns when the deliveries of this intake are lost; once it was stopped, only the session's end tells of that. To be asked while one is dealt with: there is at most one other, which
     /// is kept for [`Intake::next`], until it is settled.
     pub async fn broken(&mut self) -> BrokerError {
         loop {
             match self.pushed().await {
+                // Its consumers end because we have ended them.
+                Err(_) if self.tags.is_empty() => return pending().await,
                 Err(error) => return error,
                 Ok(early) if self.early.is_none() => self.early = Some(early),
                 Ok(_) => {
@@ -107,12 +112,15 @@ impl Intake {
         }
     }
 
-    /// Asks the broker for no more. What it had sent already and nobody took goes back when the channel closes.
-    pub async fn stop(&self) -> Result<(), BrokerError> {
-        for tag in &self.tags {
-            let cancel = self.channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
-            within(LIMIT, || "cancel a consumer".to_owned(), cancel).await?;
-        }
+    /// Asks the broker for no more. What it had sent already and nobody took goes back when the channel closes; what is dealt with
+    /// can be settled until then.
+    pub async fn stop(&mut self) -> Result<(), BrokerError> {
+        let cancels = self.tags.drain(..).map(|tag| {
+            let cancel = self.channel.basic_cancel(tag, BasicCancelOptions::default());
+            within(LIMIT, || "cancel a consumer".to_owned(), cancel)
+        });
+        try_join_all(cancels).await?;
+        self.early = None;
         Ok(())
     }
 }
@@ -170,6 +178,12 @@ impl Received {
     #[must_use]
     pub const fn queue(&self) -> Queue {
         self.queue
+    }
+
+    /// Whether it has waited for an owner who did not come, and nobody has had it since.
+    #[must_use]
+    pub const fn is_ownerless(&self) -> bool {
+        self.headers.awaited && !self.redelivered
     }
 
     /// Whether the broker has handed it over before: to somebody who began, or who only looked.
@@ -232,10 +246,11 @@ impl Received {
         self.later(publisher, again, pause).await
     }
 
-    /// Somebody has begun its work and is gone, or about to come back: it waits for that long, without holding a slot, and is the
-    /// next attempt if nobody has come.
+    /// Somebody has begun its work and is gone, or about to come back: it waits for that long, without holding a slot. Who takes it then
+    /// begins the next attempt; if that one is gone, too, this is where it is counted.
     pub async fn await_owner(self, publisher: &Publisher, wait: Duration) -> Result<(), BrokerError> {
-        let attempt = self.headers.attempt.next();
+        let Headers { attempt, awaited, .. } = self.headers;
+        let attempt = if awaited { attempt.next() } else { attempt };
         let headers = Headers { attempt, awaited: true, ..self.headers.clone() };
         let again = Carried::new(&self.properties, &headers);
         self.later(publisher, again, wait).await
@@ -247,10 +262,17 @@ impl Received {
         self.ack().await
     }
 
+    /// What becomes of it is said of this attempt.
+    #[must_use = "settle every delivery"]
+    pub fn count_as(self, attempt: Attempt) -> Self {
+        Self { headers: Headers { attempt, ..self.headers }, ..self }
+    }
+
     /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just
-    /// been given up.
+    /// been given up. If it has waited for them, they have come, and the wait is over.
     pub async fn forward(self, publisher: &Publisher, key: &ClaimKey) -> Result<(), BrokerError> {
-        let properties = Carried::new(&self.properties, &self.headers).properties();
+        let headers = Headers { awaited: false, ..self.headers.clone() };
+        let properties = Carried::new(&self.properties, &headers).properties();
         match publisher.put_into_claim(key, &self.body, properties).await {
             Ok(()) => self.ack().await,
             Err(BrokerError::Unroutable(_)) => self.requeue().await,

@@ -127,6 +127,15 @@ impl Log {
         self.left_out = files;
     }
 
+    /// Leaves it as it is for another process, which goes on with it ([`super::Destination::resume`]): what was held back, such as what may be
+    /// the beginning of a secret, is not sent.
+    pub fn leave(self) {
+        if let Some(writer) = self.writer {
+            writer.abort();
+        }
+        self.sender.abort();
+    }
+
     /// Ends the log. When this returns, the whole log, its index and the attachments are durable. Readers are
     /// told last: should this stop midway, they still have the chunks.
     pub async fn finish(mut self) -> Result<(), LogError> {

@@ -3,6 +3,7 @@
 
 mod unpack;
 
+use std::path::Path;
 use std::time::Duration;
 
 use common::logs::{AttachmentLimits, Destination, Log, LogError};
@@ -36,6 +37,9 @@ pub(super) async fn collect(
     logs: &Destination,
     log: &mut Log,
 ) -> Result<(), AttachmentError> {
+    if container.is_known_empty(Path::new(FOLDER)).await {
+        return Ok(());
+    }
     let unpacked = fetch(container.copy_out(FOLDER).await?, logs).await?;
     log.attach_files(unpacked.files).await?;
     for (name, reason) in &unpacked.left_out.files {

@@ -2,16 +2,18 @@
 //!
 //! Each worker has a folder of its own below `workers` in the folder for what it keeps, and holds the lock of a file in it for as long as
 //! it lives. A folder whose lock can be had is that of a worker that is gone: its records come into the folder of the one who
-//! looked.
+//! looked, if that one serves the same queues. What is internal is not for everybody.
 
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::Chain;
 use common::broker::ClaimKey;
 use common::id::{CommitSha, DeliveryId, SecretName, TaskId};
+use common::queue::Queue;
 use common::records::{RecordName, Records, RecordsError};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 const FOLDER: &str = "workers";
 /// Of the form of what is kept.
 const VERSION: u32 = 1;
-/// Its lock says that the worker lives.
+/// Its lock says that the worker lives, and what is in it which queues it serves, a line each.
 const LOCK: &str = ".lock";
 
 /// The records of this worker.
@@ -30,7 +32,10 @@ pub(super) struct Journal(Arc<Inner>);
 struct Inner {
     /// The name of the worker's folder, which is the worker's own.
     worker: String,
+    /// Of all workers.
+    all: PathBuf,
     folder: PathBuf,
+    queues: Vec<&'static str>,
     records: Records<Begun>,
     _lock: File,
 }
@@ -93,8 +98,8 @@ pub(super) struct Inheritance {
 }
 
 impl Journal {
-    /// Makes one for this worker, and takes over what others have left.
-    pub(super) fn open(state: &Path, host: &str) -> Result<(Self, Inheritance), JournalError> {
+    /// Makes one for this worker, which serves these queues.
+    pub(super) fn open(state: &Path, host: &str, queues: &[Queue]) -> Result<Self, JournalError> {
         let all = state.join(FOLDER);
         let worker = format!("{host}.{:016x}", fastrand::u64(..));
         let folder = all.join(&worker);
@@ -105,13 +110,12 @@ impl Journal {
         // Locked before it has its name: who looks meanwhile must not take it for one that was left.
         DirBuilder::new().recursive(true).mode(0o700).create(&all).map_err(failed("made"))?;
         let made = tempfile::Builder::new().prefix(".").tempdir_in(&all).map_err(failed("made"))?;
-        let lock = File::create_new(made.path().join(LOCK)).map_err(failed("locked"))?;
-        lock.lock().map_err(failed("locked"))?;
+        let queues: Vec<_> = queues.iter().map(|it| it.name()).collect();
+        let mut lock = File::create_new(made.path().join(LOCK)).map_err(failed("locked"))?;
+        lock.lock().and_then(|()| lock.write_all(queues.join("\n").as_bytes())).map_err(failed("locked"))?;
         fs::rename(made.keep(), &folder).map_err(failed("made"))?;
         let records = Records::new(folder.clone(), VERSION);
-        let journal = Self(Arc::new(Inner { worker, folder, records, _lock: lock }));
-        let inheritance = journal.inherit(&all)?;
-        Ok((journal, inheritance))
+        Ok(Self(Arc::new(Inner { worker, all, folder, queues, records, _lock: lock })))
     }
 
     /// What is on the containers of this worker.
@@ -119,31 +123,19 @@ impl Journal {
         &self.0.worker
     }
 
-    fn inherit(&self, all: &Path) -> Result<Inheritance, JournalError> {
-        let mut inheritance = Inheritance::default();
-        let entries = fs::read_dir(all).map_err(|source| JournalError::Folder {
-            path: all.to_owned(),
-            doing: "listed",
-            source,
-        })?;
-        for entry in entries.flatten() {
-            let Ok(worker) = entry.file_name().into_string() else { continue };
-            if worker == self.0.worker || worker.starts_with('.') {
-                continue;
-            }
-            // Its lock is held to the end of this, so two that start together do not both take it.
-            let Some(_lock) = lock_of(&entry.path()) else { continue };
-            let theirs: Records<Begun> = Records::new(entry.path(), VERSION);
-            for (name, begun) in theirs.all()? {
-                self.0.records.put(&name, &begun)?;
-                inheritance.begun.push(begun);
-            }
-            if let Err(error) = fs::remove_dir_all(entry.path()) {
-                tracing::warn!(%error, worker, "the folder of a worker that is gone is left");
-            }
-            inheritance.workers.push(worker);
-        }
-        Ok(inheritance)
+    /// Takes over what workers have left that are gone.
+    pub(super) async fn inherit(&self) -> Result<Inheritance, JournalError> {
+        let inner = Arc::clone(&self.0);
+        on_disk(move || inner.inherit()).await
+    }
+
+    /// Whether some worker, alive or gone, has begun this and is not done with it. What cannot be read may have.
+    pub(super) fn knows(&self, task: &TaskId) -> bool {
+        let name = RecordName::of_task(task);
+        let folders = fs::read_dir(&self.0.all).into_iter().flatten().flatten();
+        folders
+            .map(|it| Records::<Begun>::new(it.path(), VERSION))
+            .any(|it| !matches!(it.get(&name), Ok(None)))
     }
 
     /// Writes down how far a job is.
@@ -169,6 +161,45 @@ impl Journal {
     }
 }
 
+impl Inner {
+    fn inherit(&self) -> Result<Inheritance, JournalError> {
+        let mut inheritance = Inheritance::default();
+        let entries = fs::read_dir(&self.all).map_err(|source| JournalError::Folder {
+            path: self.all.clone(),
+            doing: "listed",
+            source,
+        })?;
+        for entry in entries.flatten() {
+            let Ok(worker) = entry.file_name().into_string() else { continue };
+            if worker == self.worker || worker.starts_with('.') {
+                continue;
+            }
+            // Its lock is held to the end of this, so two that look at once do not both take it.
+            let Some(_lock) = lock_of(&entry.path(), &self.queues) else { continue };
+            if let Err(error) = self.take_in(&entry.path(), &mut inheritance.begun) {
+                tracing::error!(error = %Chain(&error), worker, "what a worker has left cannot be taken over");
+                continue;
+            }
+            inheritance.workers.push(worker);
+        }
+        Ok(inheritance)
+    }
+
+    /// Each record is in one of the two folders at any time, and only here when it is told.
+    fn take_in(&self, folder: &Path, begun: &mut Vec<Begun>) -> Result<(), JournalError> {
+        let theirs: Records<Begun> = Records::new(folder.to_owned(), VERSION);
+        for (name, record) in theirs.all()? {
+            self.records.put(&name, &record)?;
+            theirs.remove(&name)?;
+            if !begun.iter().any(|it| it.task == record.task) {
+                begun.push(record);
+            }
+        }
+        let failed = |source| JournalError::Folder { path: folder.to_owned(), doing: "removed", source };
+        fs::remove_dir_all(folder).map_err(failed)
+    }
+}
+
 impl Drop for Inner {
     /// Nothing is left of a worker that has nothing to leave.
     fn drop(&mut self) {
@@ -178,9 +209,9 @@ impl Drop for Inner {
     }
 }
 
-async fn on_disk(
-    doing: impl FnOnce() -> Result<(), JournalError> + Send + 'static,
-) -> Result<(), JournalError> {
+async fn on_disk<T: Send + 'static>(
+    doing: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, JournalError> {
     let done = tokio::task::spawn_blocking(doing).await;
     done.unwrap_or_else(|error| {
         let (path, source) = (PathBuf::from(FOLDER), io::Error::other(error));
@@ -188,11 +219,13 @@ async fn on_disk(
     })
 }
 
-/// The lock of a worker's folder, if that worker is gone.
-fn lock_of(folder: &Path) -> Option<File> {
-    let lock = File::open(folder.join(LOCK)).ok()?;
+/// The lock of a worker's folder, if that worker is gone and served no other queues than these.
+fn lock_of(folder: &Path, queues: &[&str]) -> Option<File> {
+    let mut lock = File::open(folder.join(LOCK)).ok()?;
     lock.try_lock().ok()?;
-    Some(lock)
+    let mut served = String::new();
+    lock.read_to_string(&mut served).ok()?;
+    served.lines().all(|it| queues.contains(&it)).then_some(lock)
 }
 
 #[cfg(test)]
@@ -220,22 +253,28 @@ mod tests {
     #[tokio::test]
     async fn what_a_worker_leaves_is_the_next_ones() {
         let state = tempfile::tempdir().unwrap();
-        let (first, nothing) = Journal::open(state.path(), "host").unwrap();
+        let open = |queues: &[Queue]| Journal::open(state.path(), "host", queues).unwrap();
+        let first = open(&[Queue::Public, Queue::Internal]);
+        let nothing = first.inherit().await.unwrap();
         assert!(nothing.begun.is_empty() && nothing.workers.is_empty());
         first.put(begun("one")).await.unwrap();
         first.put(begun("two")).await.unwrap();
         first.remove(&"two".parse().unwrap()).await.unwrap();
         // While it lives, what it has begun is its own.
-        let (second, nothing) = Journal::open(state.path(), "host").unwrap();
-        assert!(nothing.begun.is_empty());
+        let (second, other) = (open(&[Queue::Internal, Queue::Public]), open(&[Queue::Public]));
+        assert!(second.inherit().await.unwrap().begun.is_empty());
         let gone = first.worker().to_owned();
-        drop((first, second));
-        let (third, left) = Journal::open(state.path(), "host").unwrap();
+        drop(first);
+        // Not before it is gone, and not by who does not serve its queues.
+        assert!(other.inherit().await.unwrap().workers.is_empty());
+        let left = second.inherit().await.unwrap();
         assert_eq!(left.workers, [gone]);
         assert_eq!(left.begun.iter().map(|it| it.task.as_str()).collect::<Vec<_>>(), ["one"]);
         assert_eq!(left.begun[0].header, "a\nb\n");
-        drop(third);
-        let (_fourth, left) = Journal::open(state.path(), "host").unwrap();
+        assert!(second.inherit().await.unwrap().workers.is_empty(), "once");
+        drop(second);
+        let left = open(&Queue::ALL).inherit().await.unwrap();
         assert_eq!(left.begun.len(), 1, "until it is done with");
+        assert!(other.knows(&"one".parse().unwrap()) && !other.knows(&"two".parse().unwrap()));
     }
 }

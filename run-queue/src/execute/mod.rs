@@ -16,24 +16,25 @@ mod settings;
 mod statistics;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use common::broker::{ClaimKey, Outgoing};
 use common::config::{Forges, Reader, Summary, logs, summarize_logs};
 use common::logs::Destination;
+use common::queue::Queue;
 use common::task::{Job, Kind, Minutes, Task};
 use common::{Chain, Clock, hostname};
 
 use common::id::TaskId;
 pub use container::{Container, Copying, Engine, EngineError, Found, Output, Owner, State};
 pub use job::{ByHand, Ended, LeftJob, Verdict};
-use journal::{Inheritance, Journal};
+use journal::Journal;
 pub use mailer::Mailer;
 pub(crate) use notice::{indented, letter};
 pub use outbox::{Outbox, OutboxError};
+use secrets::LockedFolder;
 pub use secrets::NoPlace;
-use secrets::SecretFolder;
 pub use settings::{
     Authors, Bounds, Capability, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, MailSettings,
     MailTls, Memory, Network, RepoRule, SecretRule, SecretSettings, Server,
@@ -76,17 +77,10 @@ pub struct Executor {
     pub clock: Clock,
     /// The folder for what a worker must not forget.
     pub state_dir: PathBuf,
+    /// Where tasks come from: what others have left of other queues is not for this worker.
+    pub queues: Vec<Queue>,
     /// What is begun here, since [`Executor::prepare`].
     journal: OnceLock<Journal>,
-    /// What others have left, until it is asked for.
-    left: Mutex<Option<Estate>>,
-}
-
-/// What workers of this host have left that are gone.
-#[derive(Debug)]
-struct Estate {
-    inheritance: Inheritance,
-    secrets: Vec<SecretFolder>,
 }
 
 impl Handler for Executor {
@@ -114,17 +108,22 @@ impl Handler for Executor {
     }
 
     async fn left(&self) -> Vec<LeftJob> {
-        let estate = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (estate, self.journal()) {
-            (Some(Estate { inheritance, secrets }), Some(journal)) => {
-                job::find_left(inheritance, secrets, &self.container.engine, journal).await
+        let Some(journal) = self.journal() else { return Vec::new() };
+        match journal.inherit().await {
+            Ok(inheritance) => job::find_left(inheritance, self, journal).await,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "what workers have left cannot be looked for");
+                Vec::new()
             }
-            _ => Vec::new(),
         }
     }
 
     async fn resume(&self, work: Work, left: LeftJob) -> Result<Vec<Outgoing>, Failure> {
         job::resume(left, &work, self).await.map(|()| Vec::new())
+    }
+
+    async fn is_open(&self, left: &LeftJob) -> bool {
+        job::is_open(left, self).await
     }
 
     async fn give_up(&self, left: LeftJob) {
@@ -172,8 +171,8 @@ impl Executor {
             report_patience,
             clock: Clock::system(),
             state_dir: state_dir.to_owned(),
+            queues: settings.queues.clone(),
             journal: OnceLock::new(),
-            left: Mutex::default(),
         })
     }
 
@@ -182,18 +181,11 @@ impl Executor {
     pub async fn prepare(&self) -> Result<(), String> {
         let kept = self.outbox.prepare().await;
         kept.map_err(|it| format!("reports cannot be kept (worker.state-dir): {}", Chain(&it)))?;
-        let opened = Journal::open(&self.state_dir, &self.host);
-        let (journal, inheritance) = opened
+        let journal = Journal::open(&self.state_dir, &self.host, &self.queues)
             .map_err(|it| format!("what is begun cannot be kept (worker.state-dir): {}", Chain(&it)))?;
-        // Those of what is left go on with it; the others are removed as they are dropped here.
-        let (secrets, unwanted): (Vec<_>, Vec<_>) = secrets::abandoned(&self.secrets.places)
-            .into_iter()
-            .partition(|it| inheritance.begun.iter().any(|begun| begun.task == *it.task()));
-        for folder in &unwanted {
-            tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
-        }
+        let secrets = secrets::abandoned(&self.secrets.places).into_iter();
+        secrets.filter(|it| !journal.knows(it.task())).for_each(LockedFolder::remove);
         let _ = self.journal.set(journal);
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(Estate { inheritance, secrets });
         if self.secrets.inline.is_empty() {
             return Ok(());
         }

@@ -109,6 +109,7 @@ pub(super) mod tests {
             headers: Headers::fresh(),
             cancelled,
             stopping,
+            handover: CancellationToken::new(),
             is_last: false,
             desk: None,
         }

@@ -101,7 +101,13 @@ impl JobRunner {
         };
         match executor.by_hand(job, hand).await {
             Ok(ended) => Ok(Exit::Ended(ended)),
-            Err(Failure::Abandoned | Failure::Elsewhere(_) | Failure::Left) => Ok(Exit::Cancelled),
+            Err(
+                Failure::Abandoned
+                | Failure::HandedOver
+                | Failure::Elsewhere(_)
+                | Failure::Left
+                | Failure::Spent,
+            ) => Ok(Exit::Cancelled),
             Err(Failure::Fail(reason)) => Err(Refused::Impossible(reason)),
             Err(Failure::Retry(reason) | Failure::Later { reason, .. }) => Err(Refused::Trouble(reason)),
         }

@@ -44,6 +44,10 @@ impl Handler for Scanner {
         match left {}
     }
 
+    async fn is_open(&self, left: &Infallible) -> bool {
+        match *left {}
+    }
+
     async fn give_up(&self, left: Infallible) {
         match left {}
     }

@@ -1,5 +1,7 @@
 //! What people do with a fleet.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use common::forge::StatusState;
 use common::id::{BranchName, CommitSha, RepoName};
@@ -10,6 +12,9 @@ use super::{DEADLINE, Fleet, Pull};
 use crate::forge::{Delivered, Delivery, Hook, NewPull, StatusRecord};
 use crate::git::File;
 use crate::secrets;
+
+/// Between two looks at what is awaited.
+const POLL: Duration = Duration::from_millis(10);
 
 impl Fleet {
     /// Starts the receiver, and says where it listens to events.
@@ -179,7 +184,7 @@ impl Fleet {
                 std::time::Instant::now() < end,
                 "not {count} kept reports within {DEADLINE:?}: {kept:?}"
             );
-            tokio::task::yield_now().await;
+            tokio::time::sleep(POLL).await;
         }
         Ok(())
     }

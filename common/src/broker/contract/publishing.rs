@@ -33,17 +33,36 @@ enum Sent {
     /// Within so long.
     Confirmed(Stored, Duration),
     Refused(Answer<()>),
-    /// The broker has an alarm.
-    Blocked(String),
     Silent,
 }
 
 impl Session {
+    /// Under an alarm the broker reads nothing more of a connection that has published, so anything after that may hang.
     pub(super) async fn check_publishing(
         &self,
         contract: &Contract,
         report: &mut Report,
     ) -> Result<(), BrokerError> {
+        let blocked = tokio::select! {
+            checked = self.try_publishing(contract, report) => return checked,
+            blocked = self.blocked() => blocked?,
+        };
+        report.blocked(&blocked);
+        Ok(())
+    }
+
+    /// Returns with the alarm's name when there is one.
+    async fn blocked(&self) -> Result<String, BrokerError> {
+        loop {
+            match self.event().await {
+                SessionEvent::Blocked(reason) => return Ok(reason),
+                SessionEvent::Unblocked => {}
+                SessionEvent::Lost(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_publishing(&self, contract: &Contract, report: &mut Report) -> Result<(), BrokerError> {
         // To no queue, in somebody else's name.
         let nowhere = format!("flotilla.nowhere.{:016x}", fastrand::u64(..));
         let as_nobody = BasicProperties::default().with_user_id(NOBODY.into());
@@ -56,10 +75,6 @@ impl Session {
             }
             Sent::Refused(Answer::Unfit(words)) => {
                 report.user(quoted_after(&words, "authenticated user was '"));
-            }
-            Sent::Blocked(reason) => {
-                report.blocked(&reason);
-                return Ok(());
             }
             Sent::Silent => {
                 report.add(silent());
@@ -78,7 +93,6 @@ impl Session {
             self.remove(&probe).await?;
         }
         match sent {
-            Sent::Blocked(reason) => report.blocked(&reason),
             Sent::Silent => report.add(silent()),
             Sent::Refused(_) => report.add(Row::new("publish", Fit::Wrong, "refused".to_owned())),
             Sent::Confirmed(stored, took) => report.confirmed(stored, took),
@@ -94,15 +108,6 @@ impl Session {
         let began = Instant::now();
         let sending =
             async { channel.basic_publish("".into(), queue.into(), options, b"", properties).await?.await };
-        let alarm = async {
-            loop {
-                match self.event().await {
-                    SessionEvent::Blocked(reason) => return Ok(reason),
-                    SessionEvent::Unblocked => {}
-                    SessionEvent::Lost(error) => return Err(error),
-                }
-            }
-        };
         tokio::select! {
             sent = sending => match sent {
                 Ok(confirmation) => {
@@ -115,7 +120,6 @@ impl Session {
                 }
                 Err(error) => refusal(BrokerError::refused("publish", error)).map(Sent::Refused),
             },
-            alarm = alarm => alarm.map(Sent::Blocked),
             () = tokio::time::sleep(CONFIRM) => Ok(Sent::Silent),
         }
     }

@@ -12,6 +12,7 @@ mod ending;
 mod engine;
 mod entries;
 mod error;
+mod layers;
 mod output;
 mod owner;
 mod shell;
@@ -20,6 +21,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::Command;
 
@@ -35,6 +37,9 @@ use self::client::Client;
 use self::ending::Ending;
 use self::engine::Place;
 
+/// Between two looks at whether one that is elsewhere runs.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// What a container is to be.
 pub(super) struct Order<'a> {
     /// Whose it is.
@@ -47,13 +52,14 @@ pub(super) struct Order<'a> {
     pub(super) spool: &'a Path,
 }
 
-/// A container. It must be removed ([`Container::remove`]); one that is dropped instead, in a panic or because a future was, is
-/// removed in the background.
+/// A container. It must be removed ([`Container::remove`]) or left to another process ([`Container::leave`]); one that is dropped instead,
+/// in a panic or because a future was, is removed in the background.
 pub struct Container {
     engine: Engine,
     name: String,
     means: Means,
-    removed: bool,
+    /// Removed or left.
+    is_parted: bool,
 }
 
 enum Means {
@@ -90,7 +96,7 @@ impl Container {
                 Means::Elsewhere(attached::attach(engine.clone(), name.clone(), Some(client)))
             }
         };
-        Ok(Self { engine: engine.clone(), name, means, removed: false })
+        Ok(Self { engine: engine.clone(), name, means, is_parted: false })
     }
 
     /// Takes over one that another process has started; that process must be gone, or nothing of this is true for long. Its output
@@ -103,7 +109,7 @@ impl Container {
                 Means::Elsewhere(attached::attach(engine.clone(), name.clone(), None))
             }
         };
-        Ok(Self { engine: engine.clone(), name, means, removed: false })
+        Ok(Self { engine: engine.clone(), name, means, is_parted: false })
     }
 
     /// Waits until it runs. Where it can't, the engine's words say why. Dropping the future loses nothing.
@@ -121,6 +127,27 @@ impl Container {
             here.ending = Some(ending);
         }
         Ok(())
+    }
+
+    /// Waits until another process could go on with it. An error is that it never will run. Dropping the future loses nothing.
+    pub(super) async fn begun(&mut self) -> Result<(), EngineError> {
+        self.started().await?;
+        // Only the engine knows of one that is elsewhere.
+        while matches!(self.means, Means::Elsewhere(_))
+            && !matches!(
+                self.engine.state(&self.name).await,
+                Ok(State::Running(_) | State::Ended(_) | State::Stopped(_))
+            )
+        {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Leaves one that has [`Container::begun`] as it is, for another process that takes it over.
+    pub(super) fn leave(mut self) {
+        tracing::info!(name = self.name, "a container is left to another process");
+        self.is_parted = true;
     }
 
     /// Its output: from the first byte, as it comes, to its end. Its standard error is in it, in order as far as its command
@@ -196,8 +223,8 @@ impl Container {
         if removed.is_err() {
             removed = self.engine.ask("rm", self.removal().into()).await;
         }
-        self.removed = removed.is_ok();
-        if self.removed {
+        self.is_parted = removed.is_ok();
+        if self.is_parted {
             self.remove_folder();
         }
         removed.map(drop)
@@ -266,7 +293,7 @@ fn log_option(path: &Path) -> String {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        if self.removed {
+        if self.is_parted {
             return;
         }
         // Not waited for: it is a last resort, and the engine needs no parent.

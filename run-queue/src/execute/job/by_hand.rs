@@ -9,9 +9,9 @@ use common::task::Job;
 use tokio_util::sync::CancellationToken;
 
 use super::report::Reporter;
-use super::run::Run;
+use super::run::{Over, Run};
 use super::shell::Shell;
-use super::{Course, Executor, Verdict, course, patient, plan};
+use super::{Course, Executor, Verdict, course, patient, plan, put_away};
 use crate::handler::{Failure, Work};
 
 /// What a person wants beside the job itself.
@@ -49,6 +49,7 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
         body: Bytes::new(),
         headers: Headers::fresh(),
         stopping: cancelled.clone(),
+        handover: CancellationToken::new(),
         cancelled,
         is_last: false,
         desk: None,
@@ -57,16 +58,16 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
     let plan = planned.unwrap_or(Err(Failure::Abandoned))?;
     let log = patient(&work, cx.logs.open_with(&plan.slug, echo)).await?.map_err(Failure::retry)?;
     let reporter = Reporter { plan: &plan, url: log.url(), work: &work, cx };
-    tracing::info!(log = reporter.url, "the job begins");
     // A slash is in no host's name: a worker on this machine leaves the container alone.
     let worker = format!("by-hand/{}", cx.host);
     let shell = shell.then(Shell::default);
     let run =
         Run { plan: &plan, work: &work, cx, url: &reporter.url, worker: &worker, shell: shell.as_ref() };
-    let Course { begun: _, verdict } = course(&reporter, &run, log).await?;
+    let Course { begun: _, over: Over { verdict, container } } = course(&reporter, &run, log).await?;
     // One that was cancelled is told all the same, if that can be waited for.
     let patience = if verdict == Verdict::Abandoned { &leaving } else { &work.cancelled };
     let told = reporter.end_by_hand(&verdict, patience).await;
+    put_away(container).await;
     let url = reporter.url.clone();
     if let Some(shell) = shell {
         shell.open(&work.cancelled).await;
@@ -77,7 +78,7 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
 fn untold(failure: Failure) -> String {
     match failure {
         Failure::Retry(reason) | Failure::Fail(reason) | Failure::Later { reason, .. } => reason,
-        Failure::Abandoned | Failure::Elsewhere(_) | Failure::Left => {
+        Failure::Abandoned | Failure::HandedOver | Failure::Elsewhere(_) | Failure::Left | Failure::Spent => {
             "nobody waited until it was told".to_owned()
         }
     }

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use common::Chain;
 use common::broker::{ClaimKey, Headers};
+use common::forge::{Status, StatusState};
 use common::id::Attempt;
 use common::queue::QueueNames;
+use common::task::{Kind, Task};
 
+use super::super::Executor;
 use super::super::container::{Container, Engine, Found};
 use super::super::journal::{Begun, Inheritance, Journal, State};
-use super::super::secrets::SecretFolder;
+use super::super::outbox::is_in_progress;
+use super::super::secrets::{LockedFolder, abandoned};
 use crate::handler::{Message, Remains};
 
 /// See the module.
@@ -20,7 +24,7 @@ pub struct LeftJob {
     /// None where the forge knows how it ended.
     pub(super) container: Option<Found>,
     /// What the container was given stays for as long as it runs.
-    pub(super) _secrets: Option<SecretFolder>,
+    pub(super) secrets: Vec<LockedFolder>,
 }
 
 impl Remains for LeftJob {
@@ -36,11 +40,10 @@ impl Remains for LeftJob {
 /// What can be gone on with of what workers have left. Their other containers are removed: nobody will ever want them.
 pub(in super::super) async fn find(
     inheritance: Inheritance,
-    mut secrets: Vec<SecretFolder>,
-    engine: &Engine,
+    cx: &Executor,
     journal: &Journal,
 ) -> Vec<LeftJob> {
-    let mut containers = Vec::new();
+    let (mut containers, engine) = (Vec::new(), &cx.container.engine);
     let Inheritance { workers, begun } = inheritance;
     // One may have gone on with what another before it had begun.
     let workers: BTreeSet<_> = workers.into_iter().chain(begun.iter().map(|it| it.worker.clone())).collect();
@@ -52,6 +55,7 @@ pub(in super::super) async fn find(
             }
         }
     }
+    let mut secrets = if begun.is_empty() { Vec::new() } else { abandoned(&cx.secrets.places) };
     let mut left = Vec::new();
     for begun in begun {
         let at = containers
@@ -60,15 +64,20 @@ pub(in super::super) async fn find(
         let container = at.map(|it| containers.swap_remove(it));
         let message = message(&begun);
         match (container, begun.state, message) {
-            (container @ Some(_), State::Runs, Some(message))
-            | (container @ None, State::Told, Some(message)) => {
-                let own = secrets.iter().position(|it| *it.task() == begun.task);
-                let own = own.map(|it| secrets.swap_remove(it));
-                left.push(LeftJob { message, begun, container, _secrets: own });
+            // Whoever told it may not have got as far as removing its container.
+            (told, State::Told, Some(message)) => {
+                containers.extend(told);
+                let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
+                left.push(LeftJob { message, begun, container: None, secrets });
             }
-            // Its container is gone, or has never been; or it is told and has not been removed.
+            (container @ Some(_), State::Runs, Some(message)) => {
+                let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
+                left.push(LeftJob { message, begun, container, secrets });
+            }
+            // Its container is gone, or has never been.
             (container, _, _) => {
                 containers.extend(container);
+                secrets.extract_if(.., |it| *it.task() == begun.task).for_each(LockedFolder::remove);
                 forget(journal, &begun).await;
             }
         }
@@ -76,10 +85,35 @@ pub(in super::super) async fn find(
     for found in containers {
         remove(engine, found).await;
     }
-    for folder in secrets {
-        tracing::warn!(task.id = %folder.task(), "the secrets of a task were left by a worker that is gone, and are removed");
-    }
     left
+}
+
+/// Whether the forge shows that nobody has begun or ended it since. One that cannot be asked shows nothing else.
+pub(in super::super) async fn is_open(left: &LeftJob, cx: &Executor) -> bool {
+    let LeftJob { begun, container: Some(_), .. } = left else { return true };
+    let Ok(Task { kind: Kind::Job(job), .. }) = Task::parse(begun.body.as_bytes()) else { return true };
+    let (Some(forge), Some(context)) = (cx.forges.get(job.forge.as_ref()), &job.context) else { return true };
+    match forge.statuses(&job.repo, &begun.sha).await {
+        Ok(all) => {
+            let stands = all.iter().find(|it| it.context == context.as_str());
+            !stands.is_some_and(|it| is_anothers(it, &cx.host))
+        }
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), task.id = %begun.task, "the forge does not say whether another worker has ended what was left here");
+            true
+        }
+    }
+}
+
+/// Whether a status says that another attempt has begun or ended. Decides; does no I/O.
+fn is_anothers(stands: &Status, host: &str) -> bool {
+    match stands.state {
+        StatusState::Success | StatusState::Failure | StatusState::Error => true,
+        StatusState::Pending | StatusState::Other => {
+            is_in_progress(stands)
+                && !stands.description.as_ref().is_some_and(|it| it.ends_with(&format!(" [{host}]")))
+        }
+    }
 }
 
 /// None for what is not ours to read, such as the record of a later version.
@@ -106,5 +140,29 @@ pub(super) async fn remove(engine: &Engine, found: Found) {
     let removed = async { Container::take_over(engine, found).await?.remove().await };
     if let Err(error) = removed.await {
         tracing::warn!(error = %Chain(&error), name, "a container could not be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_has_begun_or_ended_is_not_gone_on_with() {
+        for (state, description, is_another) in [
+            ("pending", "In progress [here]", false),
+            ("pending", "In progress [there]", true),
+            ("pending", "Testing in progress [there]", true),
+            ("pending", "Not yet tested", false),
+            ("pending", "Not yet tested (direct trigger)", false),
+            ("error", "Internal error [there]", true),
+            ("failure", "Container exited with code 1 [there]", true),
+            ("success", "Success [here]", true),
+            ("warning", "a word of Gitea's", false),
+        ] {
+            let json = serde_json::json!({"context": "c", "state": state, "description": description});
+            let stands: Status = serde_json::from_value(json).unwrap();
+            assert_eq!(is_anothers(&stands, "here"), is_another, "{stands:?}");
+        }
     }
 }

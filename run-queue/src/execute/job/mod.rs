@@ -17,19 +17,24 @@ use common::forge::{NewStatus, Status, StatusState};
 use common::id::Slug;
 use common::logs::{Folder, Log, LogError, Own};
 use common::task::{Job, Kind, Task};
+use tokio_util::sync::CancellationToken;
 
 pub(super) use by_hand::perform as by_hand;
 pub use by_hand::{ByHand, Ended};
 pub use left::LeftJob;
 pub(super) use left::find as find_left;
+pub(super) use left::is_open;
 pub use verdict::Verdict;
 
 use self::plan::{Plan, Standing};
-use self::report::Reporter;
-use self::run::Run;
+use self::report::{Beside, Reporter};
+use self::run::{Fate, Over, Run, remove};
 use super::Executor;
+use super::container::{Container, Found};
+use super::journal::Begun;
 use super::outbox::News;
 use super::room;
+use super::secrets::{LockedFolder, SecretFolder};
 use crate::handler::{Failure, Work};
 
 /// Runs the job and tells how it ended. What is ours or the infrastructure's is reported as an error and tried again.
@@ -39,10 +44,14 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
     match &taken {
         Err(Failure::Fail(reason)) => {
             let url = why(job, reason, work, cx).await?;
-            report::trouble(job, &url, work, cx).await;
+            report::trouble(job, &url, Beside::Others, work, cx).await;
+        }
+        Err(Failure::Spent) => {
+            let url = why(job, Failure::SPENT, work, cx).await?;
+            report::trouble(job, &url, Beside::Nobody, work, cx).await;
         }
         // The disk's trouble, or that of the place for logs: there will be no better place to write that down.
-        Err(Failure::Retry(_)) => report::trouble(job, "", work, cx).await,
+        Err(Failure::Retry(_)) => report::trouble(job, "", Beside::Others, work, cx).await,
         _ => {}
     }
     let Taken { plan, what } = taken?;
@@ -77,7 +86,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
     let claim = plan.claim(&work.headers.id);
     let claimed = work.claim(&claim).await;
     // Whoever began it and is gone may have ended it, too.
-    if matches!(claimed, Err(Failure::Left))
+    if matches!(claimed, Err(Failure::Left | Failure::Spent))
         && let Standing::Judged(verdict) = plan.standing().await?
     {
         work.forget_claim(&claim).await;
@@ -173,36 +182,67 @@ async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Resul
 
 /// Tells how a job has ended, unless it will be delivered again.
 async fn tell(reporter: &Reporter<'_>, course: Course) -> Result<(), Failure> {
-    let Course { begun, verdict } = course;
-    if verdict == Verdict::Abandoned {
-        return Err(Failure::Abandoned);
-    }
-    reporter.end(&verdict, begun).await?;
+    let Course { begun, over: Over { verdict, container } } = course;
+    let told = match verdict {
+        Verdict::Abandoned => Err(Failure::Abandoned),
+        _ => reporter.end(&verdict, begun).await,
+    };
+    put_away(container).await;
+    told?;
     match verdict {
         Verdict::Internal(reason) => Err(Failure::Retry(reason)),
         _ => Ok(()),
     }
 }
 
+async fn put_away(container: Option<Container>) {
+    if let Some(container) = container {
+        remove(container).await;
+    }
+}
+
 /// Goes on with a job that another process of this host has left, and tells how it ended.
 pub(super) async fn resume(left: LeftJob, work: &Work, cx: &Executor) -> Result<(), Failure> {
-    let LeftJob { begun, container, _secrets, .. } = left;
-    // It ended, and that was told; only its message was not settled.
+    let LeftJob { begun, container, secrets, .. } = left;
+    let secrets: Vec<_> = secrets.into_iter().map(LockedFolder::own).collect();
+    // Without one it ended, and that was told; only its message was not settled.
     let Some(found) = container else { return Ok(()) };
+    let ended = go_on(&begun, found, work, cx).await;
+    if let Err(Failure::HandedOver) = ended {
+        secrets.into_iter().for_each(SecretFolder::leave);
+    }
+    ended
+}
+
+async fn go_on(begun: &Begun, found: Found, work: &Work, cx: &Executor) -> Result<(), Failure> {
     let task = Task::parse(&work.body).map_err(|it| Failure::Fail(it.outline()))?;
     let Kind::Job(mut job) = task.kind else {
         return Err(Failure::Fail("what was left is no job".to_owned()));
     };
     // What was asked for may be a branch, which may have moved.
     job.sha.get_or_insert_with(|| begun.sha.clone());
-    let plan = patient_plan(&job, work, cx).await?;
-    let log = patient(work, cx.logs.resume(&plan.slug)).await?.map_err(Failure::retry)?;
+    let prepared = async {
+        let plan = patient_plan(&job, work, cx).await?;
+        let log = patient(work, cx.logs.resume(&plan.slug)).await?.map_err(Failure::retry)?;
+        Ok::<_, Failure>((plan, log))
+    };
+    let prepared = tokio::select! {
+        prepared = prepared => prepared,
+        // It was left once, and is left once more.
+        () = work.handover.cancelled() => return Err(Failure::HandedOver),
+    };
+    let (plan, mut log) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            left::remove(&cx.container.engine, found).await;
+            return Err(failure);
+        }
+    };
     let reporter = Reporter { plan: &plan, url: log.url(), work, cx };
     let run = Run { plan: &plan, work, cx, url: &reporter.url, worker: cx.worker(), shell: None };
-    let mut log = log;
-    let verdict = run.resume(&begun, found, &mut log).await;
-    let verdict = close(&run, log, verdict).await;
-    tell(&reporter, Course { begun: reporter.said(), verdict }).await
+    let fate = run.resume(begun, found, &mut log).await;
+    let over = close(&run, log, fate).await?;
+    tell(&reporter, Course { begun: reporter.said(), over }).await
 }
 
 /// Puts away what another worker has begun anew.
@@ -210,6 +250,7 @@ pub(super) async fn give_up(left: LeftJob, cx: &Executor) {
     if let Some(found) = left.container {
         left::remove(&cx.container.engine, found).await;
     }
+    left.secrets.into_iter().for_each(LockedFolder::remove);
     if let Some(journal) = cx.journal() {
         left::forget(journal, &left.begun).await;
     }
@@ -235,11 +276,12 @@ const PLAN_PAUSE: Duration = Duration::from_secs(5);
 struct Course {
     /// The first status.
     begun: Option<NewStatus>,
-    verdict: Verdict,
+    over: Over,
 }
 
-/// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, as is what a
-/// cancellation means. An error is that the forge was not told that the job begins.
+/// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, and removing the
+/// container, as is what a cancellation means. An error is that the forge was not told that the job begins, or that somebody else
+/// goes on with it.
 async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<Course, Failure> {
     let begun = match reporter.begin().await {
         Ok(begun) => begun,
@@ -248,32 +290,49 @@ async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<
             return Err(failure);
         }
     };
-    let verdict = run.run(&mut log).await;
-    let verdict = close(run, log, verdict).await;
-    Ok(Course { begun, verdict })
+    let fate = run.run(&mut log).await;
+    let over = close(run, log, fate).await?;
+    Ok(Course { begun, over })
 }
 
-/// Ends the log of a run that has ended.
-async fn close(run: &Run<'_>, log: Log, verdict: anyhow::Result<Verdict>) -> Verdict {
-    let verdict = verdict.unwrap_or_else(|error| Verdict::Internal(format!("{error:#}")));
-    match patient(run.work, end(log, &verdict)).await {
+/// Ends the log of a run that has ended. That of one that goes on is for the next process to go on with.
+async fn close(run: &Run<'_>, log: Log, fate: anyhow::Result<Fate>) -> Result<Over, Failure> {
+    let over = match fate {
+        Ok(Fate::Ended(over)) => *over,
+        Ok(Fate::HandedOver) => {
+            log.leave();
+            return Err(Failure::HandedOver);
+        }
+        Err(error) => Verdict::Internal(format!("{error:#}")).into(),
+    };
+    let ended = tokio::select! {
+        ended = patient(run.work, end(log, &over.verdict)) => ended,
+        () = lasting(&run.work.handover) => {
+            over.container.into_iter().for_each(Container::leave);
+            return Err(Failure::HandedOver);
+        }
+    };
+    let verdict = match ended {
         // A log that can't be stored is the infrastructure's trouble, and must not keep anybody from being told.
-        Ok(Err(error)) if !verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
-        Ok(_) => verdict,
+        Ok(Err(error)) if !over.verdict.is_trouble() => Verdict::Internal(Chain(&error).to_string()),
+        Ok(_) => over.verdict,
         Err(_) => Verdict::Abandoned,
-    }
+    };
+    Ok(Over { verdict, ..over })
 }
 
 /// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.
 async fn patient<T>(work: &Work, doing: impl Future<Output = T>) -> Result<T, Failure> {
-    let leave = async {
-        work.cancelled.cancelled().await;
-        tokio::time::sleep(LEAVING).await;
-    };
     tokio::select! {
         done = doing => Ok(done),
-        () = leave => Err(Failure::Abandoned),
+        () = lasting(&work.cancelled) => Err(Failure::Abandoned),
     }
+}
+
+/// Returns when it was cancelled so long ago that nothing is waited for any more.
+async fn lasting(cancelled: &CancellationToken) {
+    cancelled.cancelled().await;
+    tokio::time::sleep(LEAVING).await;
 }
 
 /// How long a log's end may take when the worker leaves.

@@ -32,6 +32,7 @@ impl Reporter<'_> {
         if let Some(status) = &status {
             forge.post_status(&job.repo, sha, status).await.map_err(Failure::forge)?;
         }
+        tracing::info!(repo.name = %job.repo, log = self.url, "the job begins");
         Ok(status)
     }
 
@@ -180,9 +181,17 @@ async fn patiently(report: &mut Report, forge: &Forge) -> Result<(), ForgeError>
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_mins(1);
 
+/// Who else may be at a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Its claim is ours: what it is said to be doing, somebody said who is gone.
+    Nobody,
+    Others,
+}
+
 /// Tells the forge, if it can be told, about a job that went wrong before anything of it began. `url` is that of a log which says
 /// why. Where somebody else has judged the commit, or is at it, that counts and not this.
-pub(super) async fn trouble(job: &Job, url: &str, work: &Work, cx: &Executor) {
+pub(super) async fn trouble(job: &Job, url: &str, beside: Beside, work: &Work, cx: &Executor) {
     let forge = cx.forges.get(job.forge.as_ref());
     let (Some(forge), Some(context), Some(sha)) = (forge, &job.context, &job.sha) else { return };
     let description = told(&Verdict::Internal(String::new()), work);
@@ -198,7 +207,11 @@ pub(super) async fn trouble(job: &Job, url: &str, work: &Work, cx: &Executor) {
     };
     let told = async {
         // What is done whenever it is asked for has had other verdicts.
-        if job.command.is_some() { report.tell(forge).await } else { report.tell_late(forge).await.map(drop) }
+        if job.command.is_some() || beside == Beside::Nobody {
+            report.tell(forge).await
+        } else {
+            report.tell_late(forge).await.map(drop)
+        }
     };
     match work.cancelled.run_until_cancelled(told).await {
         Some(Ok(())) => return,

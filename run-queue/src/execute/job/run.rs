@@ -34,17 +34,50 @@ pub(super) struct Run<'a> {
     pub(super) shell: Option<&'a Shell>,
 }
 
+/// What has become of a job.
+pub(super) enum Fate {
+    Ended(Box<Over>),
+    /// Its container runs on without us.
+    HandedOver,
+}
+
+/// How a run has ended.
+pub(super) struct Over {
+    pub(super) verdict: Verdict,
+    /// What is left of it, to be removed: the engine takes a while for that, and somebody waits for the verdict.
+    pub(super) container: Option<Container>,
+}
+
+impl From<Verdict> for Over {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, container: None }
+    }
+}
+
+impl From<Verdict> for Fate {
+    fn from(verdict: Verdict) -> Self {
+        Self::Ended(Box::new(verdict.into()))
+    }
+}
+
+/// What has become of a container.
+enum Attended {
+    Ended(Verdict),
+    /// It runs on without us.
+    Left,
+}
+
 impl Run<'_> {
     /// Runs the container unless the work is stale already. An error is never the user's.
-    pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Verdict> {
+    pub(super) async fn run(&self, log: &mut Log) -> anyhow::Result<Fate> {
         let mut header = format!("{}\n\nRunning on: {}\n", self.plan.title, self.cx.host);
         log.write(&header).await?;
         if let Some(stale) = self.plan.staleness().await.map_err(|it| chain(&it))? {
-            return Ok(stale);
+            return Ok(stale.into());
         }
         let content = match self.plan.content(self.cx).await? {
             Ok(content) => content,
-            Err(refused) => return Ok(refused),
+            Err(refused) => return Ok(refused.into()),
         };
         let Content { checkout, image } = &content;
         let (given, withheld) = self.decide(&content).await?;
@@ -73,36 +106,42 @@ impl Run<'_> {
         self.remember(header, given).await?;
         let mut container = Container::start(&self.cx.container.engine, order).await?;
         let limit = self.limit();
-        let ended = self.attend(&mut container, log, limit.limit().unwrap_or(Duration::MAX)).await;
-        if let (Some(shell), Ok(Verdict::Exited(_) | Verdict::TimedOut(_))) = (self.shell, &ended) {
-            let options = Arguments { limit: Minutes(0), ..arguments }.options();
-            shell.keep(&mut container, options, secrets).await;
+        let attended = self.attend(&mut container, log, limit.limit().unwrap_or(Duration::MAX)).await;
+        match (&attended, self.shell) {
+            (Ok(Attended::Left), _) => secrets.leave(),
+            (Ok(Attended::Ended(Verdict::Exited(_) | Verdict::TimedOut(_))), Some(shell)) => {
+                let options = Arguments { limit: Minutes(0), ..arguments }.options();
+                shell.keep(&mut container, options, secrets).await;
+            }
+            _ => {}
         }
-        remove(container).await;
-        ended
+        over(container, attended).await
     }
 
     /// Goes on with a container that another process has started, as if it had been ours. The log is that from its first byte.
-    pub(super) async fn resume(&self, begun: &Begun, found: Found, log: &mut Log) -> anyhow::Result<Verdict> {
+    pub(super) async fn resume(&self, begun: &Begun, found: Found, log: &mut Log) -> anyhow::Result<Fate> {
         log.write(&begun.header).await?;
         let _secrets = self.give(&begun.given, log).await?;
         let mut container = Container::take_over(&self.cx.container.engine, found).await?;
         let seconds = self.cx.clock.now().as_second().saturating_sub(begun.since);
         let since = Duration::from_secs(seconds.try_into().unwrap_or_default());
         let limit = self.limit().limit().map_or(Duration::MAX, |it| it.saturating_sub(since));
-        let ended = self.attend(&mut container, log, limit).await;
-        remove(container).await;
-        ended
+        let attended = self.attend(&mut container, log, limit).await;
+        over(container, attended).await
     }
 
-    /// To its end, with all that it leaves in the log and beside it.
+    /// To its end, with all that it leaves in the log and beside it, or until it is handed over.
     async fn attend(
         &self,
         container: &mut Container,
         log: &mut Log,
         limit: Duration,
-    ) -> anyhow::Result<Verdict> {
-        let ended = self.end_of(container, log, limit).await;
+    ) -> anyhow::Result<Attended> {
+        let ended = match self.end_of(container, log, limit).await {
+            Ok(Attended::Left) => return Ok(Attended::Left),
+            Ok(Attended::Ended(verdict)) => Ok(verdict),
+            Err(error) => Err(error),
+        };
         // What follows is housekeeping: its troubles do not change how the job ended.
         if let Err(error) = self.collect(container, &ended, log).await {
             log.write(format!("Attachments could not be collected: {error:#}\n")).await?;
@@ -113,7 +152,7 @@ impl Run<'_> {
         {
             anyhow::bail!("somebody has removed the container");
         }
-        ended
+        ended.map(Attended::Ended)
     }
 
     /// Writes down what is about to run, for the case that this process does not live to see its end.
@@ -168,17 +207,23 @@ impl Run<'_> {
         container: &mut Container,
         log: &mut Log,
         limit: Duration,
-    ) -> anyhow::Result<Verdict> {
+    ) -> anyhow::Result<Attended> {
         let early = tokio::select! {
-            ended = follow(container, log) => return ended,
+            ended = follow(container, log) => return ended.map(Attended::Ended),
             () = tokio::time::sleep(limit) => Verdict::TimedOut(self.limit()),
             stale = self.watch() => stale,
             () = self.work.cancelled.cancelled() => Verdict::Abandoned,
+            () = self.work.handover.cancelled() => {
+                match self.work.cancelled.run_until_cancelled(container.begun()).await {
+                    Some(begun) => return Ok(begun.map(|()| Attended::Left)?),
+                    None => Verdict::Abandoned,
+                }
+            }
         };
         if let Err(error) = stop(container, log).await {
             tracing::warn!("a container that is to end: {error:#}");
         }
-        Ok(early)
+        Ok(Attended::Ended(early))
     }
 
     /// What the job asks for, or what the configuration allows at most; 0 is no limit, in either.
@@ -228,7 +273,25 @@ async fn is_removed(container: &mut Container) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-async fn remove(container: Container) {
+async fn over(container: Container, attended: anyhow::Result<Attended>) -> anyhow::Result<Fate> {
+    let verdict = match attended {
+        Ok(Attended::Left) => {
+            container.leave();
+            return Ok(Fate::HandedOver);
+        }
+        Ok(Attended::Ended(verdict)) if verdict != Verdict::Abandoned => {
+            return Ok(Fate::Ended(Box::new(Over { verdict, container: Some(container) })));
+        }
+        // Nobody waits for that, and the process may have no time for more.
+        Ok(Attended::Ended(abandoned)) => Ok(abandoned),
+        Err(error) => Err(error),
+    };
+    remove(container).await;
+    verdict.map(Fate::from)
+}
+
+/// Puts a container away that has ended, or is to end.
+pub(super) async fn remove(container: Container) {
     if let Err(error) = container.remove().await {
         tracing::warn!(error = %Chain(&error), "a container could not be removed");
     }

@@ -17,7 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
-pub(super) use self::report::{Mark, MarkedIssue, News, Report};
+pub(super) use self::report::{Mark, MarkedIssue, News, Report, is_in_progress};
 
 /// Below the folder of what a worker keeps.
 const FOLDER: &str = "reports";

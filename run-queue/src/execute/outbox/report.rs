@@ -85,7 +85,7 @@ pub(super) fn news(stands: Option<&Status>, begun: Option<&NewStatus>, last: &Ne
 }
 
 /// In the words of old and new runners.
-fn is_in_progress(status: &Status) -> bool {
+pub(in super::super) fn is_in_progress(status: &Status) -> bool {
     let description = status.description.as_deref().unwrap_or_default();
     ["In progress", "Testing in progress"].iter().any(|it| description.starts_with(it))
 }

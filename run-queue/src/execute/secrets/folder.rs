@@ -1,7 +1,8 @@
 //! Where inline secrets are for a run: a private folder in memory, which nothing writes to a disk.
 //!
 //! The folder belongs to a task, and is gone with its [`SecretFolder`] however the run ends. A worker that is killed leaves it;
-//! as long as its maker lives, it is locked, so whoever finds one without a lock may remove it, or go on with it.
+//! as long as its maker lives, it is locked, so whoever finds one without a lock may remove it, or go on with it. So does a worker
+//! that hands its job over, on purpose.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
@@ -29,7 +30,11 @@ pub struct NoPlace {
 
 /// A private folder, locked as long as this lives and gone with it.
 #[derive(Debug)]
-pub(in super::super) struct SecretFolder {
+pub(in super::super) struct SecretFolder(LockedFolder);
+
+/// A private folder that was left. As long as this lives, nobody else takes it.
+#[derive(Debug)]
+pub(in super::super) struct LockedFolder {
     path: PathBuf,
     task: TaskId,
     _lock: File,
@@ -44,15 +49,31 @@ impl SecretFolder {
                 .prefix(&format!("{PREFIX}{task}."))
                 .permissions(Permissions::from_mode(0o700))
                 .tempdir_in(place)?;
-            if let Some(folder) = Self::lock(made.path(), task.clone())? {
+            if let Some(folder) = LockedFolder::lock(made.path(), task.clone())? {
                 // From here on it is ours to remove.
                 let _ = made.keep();
-                return Ok(folder);
+                return Ok(folder.own());
             }
         }
         Err(io::Error::other("somebody removes each new folder at once"))
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Leaves it to whoever goes on with its task. It stays locked for as long as this process lives.
+    pub(in super::super) fn leave(self) {
+        std::mem::forget(self);
+    }
+
+    /// Makes a folder that everybody in the container can look into; who is outside cannot reach it.
+    pub(super) fn make_dir(path: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(0o755).create(path)
+    }
+}
+
+impl LockedFolder {
     /// None where somebody else has the lock, or has removed it meanwhile.
     fn lock(path: &Path, task: TaskId) -> io::Result<Option<Self>> {
         let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::DIRECTORY).bits()).unwrap_or_default();
@@ -72,25 +93,28 @@ impl SecretFolder {
         Ok(is_there.then(|| Self { path: path.to_owned(), task, _lock: folder }))
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The task that it was made for.
     pub(in super::super) fn task(&self) -> &TaskId {
         &self.task
     }
 
-    /// Makes a folder that everybody in the container can look into; who is outside cannot reach it.
-    pub(super) fn make_dir(path: &Path) -> io::Result<()> {
-        DirBuilder::new().mode(0o755).create(path)
+    /// Removes what nobody goes on with.
+    pub(in super::super) fn remove(self) {
+        tracing::warn!(task.id = %self.task, "the secrets of a task were left by a worker that is gone, and are removed");
+        drop(self.own());
+    }
+
+    /// From here on it is ours to remove.
+    pub(in super::super) fn own(self) -> SecretFolder {
+        SecretFolder(self)
     }
 }
 
 impl Drop for SecretFolder {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::error!(folder = %self.path.display(), %error, "a folder of secrets could not be removed");
+        let LockedFolder { path, .. } = &self.0;
+        if let Err(error) = fs::remove_dir_all(path) {
+            tracing::error!(folder = %path.display(), %error, "a folder of secrets could not be removed");
         }
     }
 }
@@ -111,14 +135,14 @@ fn is_memory(path: &Path) -> bool {
     kind.is_some_and(|it| [TMPFS, RAMFS].contains(&it))
 }
 
-/// The folders that processes left that are gone. Who drops one removes it; who goes on with its task keeps it.
-pub(in super::super) fn abandoned(places: &[PathBuf]) -> Vec<SecretFolder> {
+/// The folders that processes left that are gone.
+pub(in super::super) fn abandoned(places: &[PathBuf]) -> Vec<LockedFolder> {
     let entries = places.iter().filter_map(|it| fs::read_dir(it).ok()).flatten().flatten();
     let left = entries.filter_map(|entry| {
         let task = task_of(entry.file_name().to_str()?)?;
         let (path, ours) = (entry.path(), rustix::process::geteuid().as_raw());
         let mine = fs::symlink_metadata(&path).is_ok_and(|it| it.is_dir() && it.uid() == ours);
-        if mine { SecretFolder::lock(&path, task).ok().flatten() } else { None }
+        if mine { LockedFolder::lock(&path, task).ok().flatten() } else { None }
     });
     left.collect()
 }
@@ -163,7 +187,7 @@ pub(super) mod tests {
         let folder = SecretFolder::make(&places, &task("0199-a.b")).unwrap();
         let path = folder.path().to_owned();
         let mode = fs::metadata(&path).unwrap().mode();
-        assert_eq!((mode & 0o777, folder.task().as_str()), (0o700, "0199-a.b"));
+        assert_eq!((mode & 0o777, folder.0.task().as_str()), (0o700, "0199-a.b"));
         fs::write(path.join("s"), "x").unwrap();
         assert!(abandoned(&places).is_empty(), "its maker lives");
         let panicked = std::thread::spawn(move || {
@@ -189,6 +213,8 @@ pub(super) mod tests {
         assert_eq!(found.iter().map(|it| it.task().as_str()).collect::<Vec<_>>(), ["t.1"]);
         assert!(abandoned(&places).is_empty(), "who found it has it");
         drop(found);
+        assert!(path.exists(), "who looked need not be the one who removes it");
+        abandoned(&places).into_iter().for_each(LockedFolder::remove);
         assert!(!path.exists());
         assert!(memory.path().join("other").exists());
     }

@@ -13,8 +13,7 @@ use common::id::{SecretName, TaskId};
 use secrecy::{ExposeSecret, SecretSlice};
 
 pub use self::folder::NoPlace;
-pub(super) use self::folder::SecretFolder;
-pub(super) use self::folder::{abandoned, place};
+pub(super) use self::folder::{LockedFolder, SecretFolder, abandoned, place};
 pub(super) use self::rule::{Author, Decision, Origin, Rules};
 use self::values::Values;
 use super::{ContainerSettings, InlineSecret, SecretSettings};
@@ -24,7 +23,7 @@ use super::{ContainerSettings, InlineSecret, SecretSettings};
 pub(super) struct GivenSecrets {
     pub(super) words: Vec<String>,
     values: Vec<SecretSlice<u8>>,
-    _folder: Option<SecretFolder>,
+    folder: Option<SecretFolder>,
 }
 
 impl GivenSecrets {
@@ -32,6 +31,13 @@ impl GivenSecrets {
     /// most), without the white space around them, each once. For whoever keeps them out of logs.
     pub(super) fn values(&self) -> &[SecretSlice<u8>] {
         &self.values
+    }
+
+    /// What was given stays for whoever goes on with the task.
+    pub(super) fn leave(self) {
+        if let Some(folder) = self.folder {
+            folder.leave();
+        }
     }
 }
 
@@ -64,7 +70,7 @@ pub(super) fn give(
             words.push(giving.fill(template, name)?);
         }
     }
-    Ok(GivenSecrets { words, values: giving.values.into_vec(), _folder: giving.folder })
+    Ok(GivenSecrets { words, values: giving.values.into_vec(), folder: giving.folder })
 }
 
 /// The names `x` of all `%{x}` in a word.

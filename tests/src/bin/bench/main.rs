@@ -2,6 +2,7 @@
 
 mod amqp;
 mod http;
+mod jobs;
 mod load;
 mod logs;
 mod machine;
@@ -53,6 +54,8 @@ enum Topic {
     Webhook,
     /// The scanners: a sweep of 20 repositories and one event, with a forge that takes 50 ms a request
     Scan,
+    /// Jobs in containers: what a worker adds to `podman run`, and eight jobs that print a lot
+    Jobs,
     /// Logs: time, memory and processors, beside `cat` into a file
     Logs {
         /// How long each log is
@@ -66,7 +69,7 @@ impl Topic {
     fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Webhook => &["webhook", "run-queue"],
-            Self::Scan => &["run-queue"],
+            Self::Scan | Self::Jobs => &["run-queue"],
             Self::Logs { .. } => &["tests"],
         }
     }
@@ -75,6 +78,7 @@ impl Topic {
         match self {
             Self::Webhook => webhook::measure(effort).await,
             Self::Scan => scan::measure(effort).await,
+            Self::Jobs => jobs::measure(effort).await,
             Self::Logs { gigabytes } => logs::measure(effort, gigabytes).await,
         }
     }

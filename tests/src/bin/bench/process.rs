@@ -65,23 +65,12 @@ impl Process {
 
     /// The memory that it has now.
     pub(crate) fn resident(&self) -> Result<f64> {
-        self.memory("VmRSS:")
+        memory(self.id(), "VmRSS:")
     }
 
     /// The most that it ever had.
     pub(crate) fn highest(&self) -> Result<f64> {
-        self.memory("VmHWM:")
-    }
-
-    /// In megabytes of 10^6 bytes.
-    fn memory(&self, field: &str) -> Result<f64> {
-        let file = format!("/proc/{}/status", self.group.id());
-        let status = fs::read_to_string(&file).with_context(|| file.clone())?;
-        let line = status.lines().find_map(|it| it.strip_prefix(field));
-        let kib = line
-            .and_then(|it| it.trim().strip_suffix(" kB"))
-            .with_context(|| format!("{field} of {file}"))?;
-        Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
+        highest(self.id())
     }
 
     pub(crate) fn id(&self) -> i32 {
@@ -116,6 +105,21 @@ pub(crate) fn configure(
     );
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
+}
+
+/// The most memory that a process ever had.
+pub(crate) fn highest(process: i32) -> Result<f64> {
+    memory(process, "VmHWM:")
+}
+
+/// In megabytes of 10^6 bytes.
+fn memory(process: i32, field: &str) -> Result<f64> {
+    let file = format!("/proc/{process}/status");
+    let status = fs::read_to_string(&file).with_context(|| file.clone())?;
+    let line = status.lines().find_map(|it| it.strip_prefix(field));
+    let kib =
+        line.and_then(|it| it.trim().strip_suffix(" kB")).with_context(|| format!("{field} of {file}"))?;
+    Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
 }
 
 /// The processor time that the threads of some processes have had, in microseconds.

@@ -12,26 +12,31 @@ use tests::proxy::{Network, Proxy};
 use super::{repo, with_own_broker};
 
 /// Quick to give up and to take over.
-fn quick() -> Setup {
+pub(super) fn quick() -> Setup {
     let execute = "slots = 1\npoll-seconds = 0.2\nfence-seconds = 1\ntakeover-seconds = 4\n";
     Setup { worker: false, webhook: false, execute: execute.to_owned(), ..Setup::default() }
 }
 
 /// A job that runs until somebody makes the branch `go`, and is asked for.
-async fn gated_job(fleet: &Fleet) -> Result<(RepoName, CommitSha)> {
+pub(super) async fn gated_job(fleet: &Fleet) -> Result<(RepoName, CommitSha)> {
+    gated_job_that(fleet, "echo ended").await
+}
+
+/// The same with this at its end.
+async fn gated_job_that(fleet: &Fleet, ends: &str) -> Result<(RepoName, CommitSha)> {
     let gate = "while ! git ls-remote --exit-code origin refs/heads/go; do :; done";
-    let repo = repo(fleet, &format!("echo begun\n{gate} > /dev/null\necho ended")).await?;
+    let repo = repo(fleet, &format!("echo begun\n{gate} > /dev/null\n{ends}")).await?;
     let tip = fleet.git.resolve("octo/app", "main").await?;
     ask(fleet, &tip).await?;
     Ok((repo, tip.parse()?))
 }
 
-async fn ask(fleet: &Fleet, tip: &str) -> Result<()> {
+pub(super) async fn ask(fleet: &Fleet, tip: &str) -> Result<()> {
     let job = json!({"job": {"repo": "octo/app", "sha": tip, "context": "c"}});
     fleet.publish("public", &job.to_string()).await
 }
 
-async fn open_gate(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
+pub(super) async fn open_gate(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
     fleet.git.branch("octo/app", "go", "main").await?;
     fleet.forge.wait_for_state(repo, tip, "c", StatusState::Success, DEADLINE).await?;
     Ok(())
@@ -52,12 +57,12 @@ async fn wait_for_another(fleet: &Fleet, first: &[Container]) -> Result<()> {
     tokio::time::timeout(DEADLINE, another).await?
 }
 
-fn says(words: &'static str) -> impl Fn(&Value) -> Option<()> {
+pub(super) fn says(words: &'static str) -> impl Fn(&Value) -> Option<()> {
     move |event| (event["message"] == words).then_some(())
 }
 
-const ONE_RUN: [&str; 2] = ["c pending: In progress [host]", "c success: Success [host]"];
-const TWO_RUNS: [&str; 3] =
+pub(super) const ONE_RUN: [&str; 2] = ["c pending: In progress [host]", "c success: Success [host]"];
+pub(super) const TWO_RUNS: [&str; 3] =
     ["c pending: In progress [host]", "c pending: In progress [host]", "c success: Success [host]"];
 
 #[tokio::test]
@@ -138,6 +143,100 @@ async fn another_worker_brings_the_message_back_to_the_one_who_runs_it() {
             Ok(())
         },
     )
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_back_before_the_broker_misses_it_goes_on() {
+    run_test_with(
+        quick_proxied("fence-seconds = 60\ntakeover-seconds = 75\n"),
+        async |fleet: &mut Fleet| -> Result<()> {
+            let proxy = Proxy::start(fleet.broker.address()).await?;
+            fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
+            let (repo, tip) = gated_job(fleet).await?;
+            fleet.wait_for_container().await?;
+            // The worker finds out by asking; the broker, by the heartbeats that it misses, has the old session for some time.
+            proxy.strand();
+            let worker = fleet.worker(0)?;
+            let held = says(
+                "the broker does not know yet that the last session is gone; the claim is asked for again",
+            );
+            worker.wait_until("that its old session has the claim", DEADLINE, held).await?;
+            worker.wait_until("that it has its claim", DEADLINE, says("the claim is ours again")).await?;
+            open_gate(fleet, &repo, &tip).await?;
+            fleet.settle().await?;
+            assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+            no_claims(fleet).await
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_outage_that_a_job_outlives_costs_no_attempt() {
+    let setup = Setup {
+        roles: "attempts = 2\nretry-seconds = 0.2\n".to_owned(),
+        ..quick_proxied("fence-seconds = 8\ntakeover-seconds = 11\n")
+    };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let proxy = Proxy::start(fleet.broker.address()).await?;
+        fleet.start_worker(&["execute", "--amqp", proxy.address()]).await?;
+        let (repo, tip) = gated_job_that(fleet, "exit 121").await?;
+        fleet.wait_for_container().await?;
+        fleet.start_worker(&["execute"]).await?;
+        fleet
+            .worker(1)?
+            .wait_until("that it is connected", DEADLINE, says("connected to the broker"))
+            .await?;
+        proxy.set(Network::Down);
+        let waits = says("somebody has begun this and is gone; given time to come back");
+        fleet.worker(1)?.wait_until("that it gives time", DEADLINE, waits).await?;
+        proxy.set(Network::Open);
+        let back = says("the message is back");
+        fleet.worker(0)?.wait_until("that its message is back", DEADLINE, back).await?;
+        fleet.git.branch("octo/app", "go", "main").await?;
+        let dead = fleet.wait_for_dead().await?;
+        assert!(dead.reason.starts_with("out of attempts"), "{dead:?}");
+        fleet.settle().await?;
+        assert_eq!(
+            fleet.statuses(&repo, &tip),
+            [
+                "c pending: In progress [host]",
+                "c error: Internal error [host]",
+                "c pending: In progress [host]",
+                "c error: Internal error, out of attempts [host]"
+            ]
+        );
+        no_claims(fleet).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_has_lost_its_workers_is_told_as_an_error() {
+    let setup = Setup { roles: "attempts = 1\n".to_owned(), ..quick() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        fleet.start_worker(&["execute"]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        // As on another host: what the first has left of all of its queues is not for this one.
+        fleet.start_worker(&["execute", "--queue", "public"]).await?;
+        fleet.kill_worker(0).await?;
+        let dead = fleet.wait_for_dead().await?;
+        assert!(dead.reason.starts_with("out of attempts"), "{dead:?}");
+        fleet.settle().await?;
+        assert_eq!(
+            fleet.statuses(&repo, &tip),
+            ["c pending: In progress [host]", "c error: Internal error, out of attempts [host]"]
+        );
+        no_claims(fleet).await?;
+        // Nobody goes on with what that worker has left.
+        fleet.start_worker(&["execute"]).await?;
+        gone(fleet).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip).len(), 2, "{:?}", fleet.statuses(&repo, &tip));
+        Ok(())
+    })
     .await;
 }
 
@@ -305,7 +404,8 @@ async fn who_comes_back_too_late_removes_its_container() {
         let (repo, tip) = gated_job(fleet).await?;
         fleet.wait_for_container().await?;
         let first = fleet.engine.containers().await?;
-        fleet.start_worker(&["execute"]).await?;
+        // As on another host: what the first has left of all of its queues is not for this one.
+        fleet.start_worker(&["execute", "--queue", "public"]).await?;
         fleet.kill_worker(0).await?;
         let two = async {
             while fleet.engine.containers().await?.len() < 2 {}
@@ -329,13 +429,48 @@ async fn who_comes_back_too_late_removes_its_container() {
     .await;
 }
 
+#[tokio::test]
+async fn who_comes_back_when_another_has_ended_its_job_tells_nobody() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        fleet.start_worker(&["execute"]).await?;
+        let (repo, tip) = gated_job(fleet).await?;
+        fleet.wait_for_container().await?;
+        // As on another host: what the first has left of all of its queues is not for this one.
+        fleet.start_worker(&["execute", "--queue", "public"]).await?;
+        fleet.kill_worker(0).await?;
+        fleet.worker(0)?.wait_until("that the other runs it", DEADLINE, says("the job begins")).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        no_claims(fleet).await?;
+        let status = fleet.forge.wait_for_state(&repo, &tip, "c", StatusState::Success, DEADLINE).await?;
+        let log = fleet.log_text(&status).await?;
+        fleet.start_worker(&["execute"]).await?;
+        gone(fleet).await?;
+        fleet.settle().await?;
+        no_claims(fleet).await?;
+        assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
+        assert_eq!(fleet.log_text(&status).await?, log);
+        Ok(())
+    })
+    .await;
+}
+
+/// Waits until no container is left.
+async fn gone(fleet: &Fleet) -> Result<()> {
+    let gone = async {
+        while !fleet.engine.containers().await?.is_empty() {}
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(DEADLINE, gone).await.context("a container is left")?
+}
+
 /// How many messages the first worker has handed on.
 fn forwarded(fleet: &mut Fleet) -> Result<usize> {
     Ok(fleet.worker(0)?.events().iter().filter(|it| it["settled"] == "forwarded").count())
 }
 
 /// Waits until every claim is given up.
-async fn no_claims(fleet: &Fleet) -> Result<()> {
+pub(super) async fn no_claims(fleet: &Fleet) -> Result<()> {
     let given_up = async {
         while fleet.broker.queues(fleet.vhost()).await?.iter().any(|it| it.starts_with("claim.")) {}
         anyhow::Ok(())
@@ -344,7 +479,7 @@ async fn no_claims(fleet: &Fleet) -> Result<()> {
 }
 
 /// Waits until the container of the job has printed this.
-async fn wait_for_line(fleet: &Fleet, line: &str) -> Result<()> {
+pub(super) async fn wait_for_line(fleet: &Fleet, line: &str) -> Result<()> {
     let printed = async {
         loop {
             let container = fleet.engine.containers().await?;
@@ -358,7 +493,7 @@ async fn wait_for_line(fleet: &Fleet, line: &str) -> Result<()> {
 }
 
 /// The log has everything once, and in its order.
-async fn whole_log(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
+pub(super) async fn whole_log(fleet: &Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
     let status = fleet.forge.wait_for_state(repo, tip, "c", StatusState::Success, DEADLINE).await?;
     let log = fleet.log_text(&status).await?;
     let parts =

@@ -236,13 +236,11 @@ async fn containers_have_their_bounds_and_say_whose_they_are() {
 #[tokio::test]
 async fn a_container_that_somebody_removes_is_an_error_and_runs_again() {
     run_test(async |fleet: &mut Fleet| -> Result<()> {
-        let repo =
-            repo(fleet, "if git ls-remote --exit-code origin refs/heads/go; then exit 0; fi; sleep 1000")
-                .await?;
+        let repo = repo(fleet, GATE).await?;
         let pull = fleet.open_pull(&repo, &change()).await?;
         fleet.wait_for_container().await?;
-        fleet.git.branch("octo/app", "go", "main").await?;
         fleet.engine.remove_containers().await?;
+        fleet.git.branch("octo/app", "go", "main").await?;
         fleet.wait_for(&pull, "debian", StatusState::Success).await?;
         fleet.settle().await?;
         let statuses = fleet.statuses(&repo, &pull.sha);

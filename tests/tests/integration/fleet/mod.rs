@@ -6,6 +6,7 @@ mod containers;
 mod contract;
 mod dead;
 mod examples;
+mod handover;
 mod hostile;
 mod inspect;
 mod interop;

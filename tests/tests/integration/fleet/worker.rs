@@ -12,7 +12,7 @@ use tests::fleet::{DEADLINE, Fleet, Setup, run_test, run_test_with};
 
 use super::{change, repo};
 
-fn no_worker() -> Setup {
+pub(super) fn no_worker() -> Setup {
     Setup { worker: false, ..Setup::default() }
 }
 
@@ -297,7 +297,7 @@ async fn operators_see_a_worker() {
     .await;
 }
 
-async fn wait_for_file(file: &std::path::Path) -> Result<()> {
+pub(super) async fn wait_for_file(file: &std::path::Path) -> Result<()> {
     let appears = async {
         while !file.exists() {
             tokio::task::yield_now().await;

@@ -64,7 +64,7 @@ async fn a_job_outlasts_an_outage_of_the_bucket() -> Result<()> {
         fleet.git.branch("octo/app", "go", "main").await?;
         // The container ends; what is left to do is the log's end.
         let ended = async {
-            while !fleet.engine.containers().await?.is_empty() {
+            while !fleet.engine.running_containers().await?.is_empty() {
                 tokio::task::yield_now().await;
             }
             anyhow::Ok(())
