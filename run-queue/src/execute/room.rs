@@ -16,7 +16,7 @@ const REST: Duration = Duration::from_secs(10);
 /// Whether there is room in each of these folders. If not, the message is for others, or for later.
 pub(super) async fn look(folders: [&Path; 2], work: &Work) -> Result<(), Failure> {
     let folders = folders.map(Path::to_owned);
-    let looked = tokio::task::spawn_blocking(move || folders.iter().try_for_each(|it| try_folder(it))).await;
+    let looked = tokio::task::spawn_blocking(move || folders.iter().try_for_each(try_folder)).await;
     let Ok(Err(reason)) = looked else { return Ok(()) };
     tracing::error!(reason, "this host has no room for a job, and leaves it to others");
     tokio::select! {

@@ -136,7 +136,7 @@ async fn play(
         let roles = if number < options.workers { Roles::All } else { Roles::Scan };
         let state = disks.map(|it| it.state.folder());
         let ground = Ground { number, roles, config: &config, state, scratch: Some(&scratch) };
-        sites.push(Site::new(ground, Proxy::start(broker.address()).await?, engine)?);
+        sites.push(Site::new(&ground, Proxy::start(broker.address()).await?, engine)?);
     }
     let receiver = Receiver::start(&config, Proxy::start(broker.address()).await?).await?;
     let sender = Sender {

@@ -1,5 +1,6 @@
 //! The logs of jobs, where they are kept, and whether one is as it must be: complete, and of one run.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
@@ -76,7 +77,7 @@ pub(super) fn printed(sha: &str, run: &str) -> String {
     let mut text = format!("ran {sha} {run}\n");
     for part in 1..=PARTS {
         for line in 1..=LINES {
-            text += &format!("{run} part {part} line {line}\n");
+            let _ = writeln!(text, "{run} part {part} line {line}");
         }
     }
     text + &format!("done {run}\n")

@@ -56,8 +56,8 @@ pub(super) struct Site {
 
 impl Site {
     /// With what its programs are told: those of the fleet in `config`, but for the folder of what it keeps.
-    pub(super) fn new(ground: Ground<'_>, proxy: Proxy, engine: &Engine) -> Result<Self> {
-        let Ground { number, roles, config, state, scratch } = ground;
+    pub(super) fn new(ground: &Ground<'_>, proxy: Proxy, engine: &Engine) -> Result<Self> {
+        let Ground { number, roles, config, state, scratch } = *ground;
         let folder = config.parent().context("a folder")?.to_owned();
         let state = state.unwrap_or(&folder).join(format!("state-{number}"));
         let scratch = scratch.unwrap_or(&folder).to_owned();

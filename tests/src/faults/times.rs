@@ -57,7 +57,7 @@ impl Times {
     pub(super) const fn recovery(self) -> Duration {
         match self {
             Self::Short => Duration::from_secs(8),
-            Self::Real => Duration::from_secs(60),
+            Self::Real => Duration::from_mins(1),
         }
     }
 

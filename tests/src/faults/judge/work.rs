@@ -90,8 +90,8 @@ impl Work<'_> {
         let lost = |it: &Excuse| matches!(it.loss, Loss::Process | Loss::Broker | Loss::Disk);
         let is_odd = |pair: &&[&Signed]| matches!(pair, [first, second] if !excuses.any((first.begin, second.begin), lost));
         let odd: Vec<_> = self.runs.windows(2).filter(is_odd).collect();
-        let last = odd.last().and_then(|it| it.last()).filter(|_| odd.len() > self.triggers)?;
-        Some(format!("ran again at {} for no reason", last.begin))
+        let newest = odd.last().and_then(|it| it.last()).filter(|_| odd.len() > self.triggers)?;
+        Some(format!("ran again at {} for no reason", newest.begin))
     }
 
     /// Containers that ran at the same time. Only who is killed or stands still cannot stop what it runs before another begins.
