@@ -10,8 +10,8 @@
 The last one is a worker, which goes on until it is killed or something is wrong, as theirs do. Every answer is a JSON object on a line of its own. An error of the broker, such as 406, ends it with a traceback.
 """
 
-import base64
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -80,6 +80,7 @@ def work(channel, api, token_file):
     """Message by message: asked for, done, acknowledged. What it does not understand ends it."""
     declare(channel)
     token = Path(token_file).read_text().strip()
+    threading.excepthook = crash
     while True:
         for queue in ("public", "rhel"):
             got, _, body = channel.basic_get(queue)
@@ -101,6 +102,11 @@ def work(channel, api, token_file):
         busy.unlink()
 
 
+def crash(it):
+    sys.excepthook(it.exc_type, it.exc_value, it.exc_traceback)
+    os._exit(1)
+
+
 def command(words, _api, _token):
     subprocess.run(words, shell=isinstance(words, str), check=False)
 
@@ -111,11 +117,11 @@ def job(wanted, api, token):
 
     def post(state, description):
         status = {"state": state, "context": wanted["context"], "description": f"{description} [older]"}
-        ask(api, token, f"repos/{repo}/statuses/{sha}", status)
+        ask(api, token, f"repos/{repo}/statuses/{sha}", json.dumps(status).encode())
 
     post("pending", "In progress")
     change = ask(api, token, f"repos/{repo}/contents/change?ref={sha}")
-    settings = dict(line.split("=") for line in base64.b64decode(change["content"]).decode().splitlines() if "=" in line)
+    settings = dict(line.split("=") for line in change.decode().splitlines() if "=" in line)
     time.sleep(4 * float(settings["pause"]))
     if settings["code"] == "0":
         post("success", "Success")
@@ -124,15 +130,18 @@ def job(wanted, api, token):
 
 
 def ask(api, token, path, body=None):
-    """A forge that is away is asked again."""
-    data = None if body is None else json.dumps(body).encode()
+    """A forge that is away or limits us is asked again."""
+    headers = {"Authorization": f"token {token}", "Accept": "application/vnd.github.raw+json"}
     while True:
-        request = urllib.request.Request(f"{api}/{path}", data, {"Authorization": f"token {token}"})
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return json.load(answer)
-        except (urllib.error.URLError, OSError):
-            time.sleep(1)
+            with urllib.request.urlopen(urllib.request.Request(f"{api}/{path}", body, headers), timeout=5) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            if error.code < 500 and error.code not in (403, 429):
+                raise
+        except OSError:
+            pass
+        time.sleep(1)
 
 
 def show(queue, properties, body):

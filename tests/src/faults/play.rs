@@ -14,7 +14,7 @@ use super::book;
 use super::diary::Diary;
 use super::fault::Place;
 use super::field::{Disks, Done, Field};
-use super::judge::{Excuses, Finding, Verdict};
+use super::judge::{Excuse, Excuses, Finding, Verdict};
 use super::older::Older;
 use super::people::{Asked, End, People};
 use super::quiet;
@@ -258,7 +258,7 @@ async fn judge(
         }
     }
     dead(fleet, &done.poison, &mut verdict).await?;
-    left(fleet, scratch, &mut verdict).await?;
+    left(fleet, scratch, &done.excuses, &mut verdict).await?;
     for finding in verdict.findings_mut() {
         finding.story.extend(story::about(&finding.about, diary, &folder));
     }
@@ -282,7 +282,13 @@ async fn dead(fleet: &Fleet, poison: &[String], verdict: &mut Verdict) -> Result
 }
 
 /// What the fleet has left behind.
-async fn left(fleet: &mut Fleet, scratch: &Path, verdict: &mut Verdict) -> Result<()> {
+async fn left(
+    fleet: &mut Fleet,
+    scratch: &Path,
+    excuses: &[Excuse],
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let was_full = excuses.iter().any(|it| it.place == Place::Disk);
     let secrets = fleet.secrets_in_memory()?;
     verdict.wrong(secrets.iter().map(|it| format!("a secret was left: {}", it.display())));
     let waiting = fleet.waiting().await?;
@@ -291,8 +297,20 @@ async fn left(fleet: &mut Fleet, scratch: &Path, verdict: &mut Verdict) -> Resul
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with("tmp-") {
             let files = fs::read_dir(entry.path())?.flatten();
-            verdict.wrong(files.map(|it| format!("a temporary file was left: {}", it.path().display())));
+            verdict.wrong(files.filter_map(|it| temporary(&it.path(), was_full)));
         }
     }
     Ok(())
+}
+
+/// A temporary file that was left; whose it is, its beginning may say. An empty one with a number for a name is podman's, which does not
+/// remove what it finds no room for.
+fn temporary(path: &Path, was_full: bool) -> Option<String> {
+    let text = fs::read(path).unwrap_or_default();
+    let is_numbered = path.file_name().and_then(|it| it.to_str()?.parse::<u32>().ok()).is_some();
+    if was_full && is_numbered && text.is_empty() {
+        return None;
+    }
+    let begin = String::from_utf8_lossy(text.get(..200).unwrap_or(&text)).into_owned();
+    Some(format!("a temporary file was left: {} of {} bytes, {begin:?}", path.display(), text.len()))
 }
