@@ -71,6 +71,8 @@ pub(super) struct Done {
     /// The messages that no worker can use.
     pub(super) poison: Vec<String>,
     pub(super) putting: JoinSet<Sent>,
+    /// The processes of older programs.
+    pub(super) older: Vec<i32>,
     /// Whether a task kills workers.
     killer: bool,
     /// Programs that ended as nobody asked them to.
@@ -126,8 +128,14 @@ impl Field<'_> {
         Ok(())
     }
 
+    /// Jobs go on, wherever they do; a command may have too little time for its end, and is begun again.
     pub(super) async fn replace_worker(&mut self, place: Place) -> Result<()> {
-        self.site(place)?.replace().await
+        if self.site(place)?.hands_over() {
+            self.excuse(place, Loss::Handover);
+        }
+        self.site(place)?.replace().await?;
+        self.excused(place);
+        Ok(())
     }
 
     /// Its jobs and commands are begun again by others.
@@ -158,7 +166,10 @@ impl Field<'_> {
 
     pub(super) fn start_older(&mut self) -> Result<()> {
         self.excused(Place::Older);
-        self.older.as_mut().map_or(Ok(()), Older::start)
+        let Some(older) = &mut self.older else { return Ok(()) };
+        older.start()?;
+        self.done.older.extend(older.id());
+        Ok(())
     }
 
     pub(super) fn cut(&mut self, place: Place) -> Result<()> {

@@ -14,9 +14,9 @@ use super::book;
 use super::diary::Diary;
 use super::fault::Place;
 use super::field::{Disks, Done, Field};
-use super::judge::{Excuse, Excuses, Finding, Verdict};
+use super::judge::{Claimable, Excuse, Excuses, Finding, LeftClaim, Verdict};
 use super::older::Older;
-use super::people::{Asked, End, People};
+use super::people::{Asked, End, Head, People};
 use super::quiet;
 use super::receiver::Receiver;
 use super::register::{Register, Signed};
@@ -111,6 +111,7 @@ struct Played {
     done: Done,
     sent: Vec<Sent>,
     runs: Vec<Signed>,
+    claims: Vec<LeftClaim>,
     /// Where temporary files were.
     scratch: PathBuf,
     wrong: Vec<String>,
@@ -194,12 +195,12 @@ async fn play(
     let mut sent = people.sending.join_all().await;
     sent.extend(std::mem::take(&mut field.done.putting).join_all().await);
     diary.note("everything is sent");
-    let mut wrong = quiet::wait(&mut field, &vhost, options.times.quiet()).await;
+    let quiet::End { mut wrong, claims } = quiet::wait(&mut field, &vhost, options.times.quiet()).await;
     diary.note(if wrong.is_empty() { "all is quiet" } else { "it does not become quiet" });
     wrong.extend(field.end().await?);
     wrong.append(&mut field.done.deaths);
     let runs = register.runs();
-    Ok(Played { asked: people.asked, done: field.done, sent, runs, scratch, wrong })
+    Ok(Played { asked: people.asked, done: field.done, sent, runs, claims, scratch, wrong })
 }
 
 async fn act(people: &mut People<'_>, acts: &[Step<Act>], begun: Instant, diary: &Diary) -> Result<()> {
@@ -234,23 +235,32 @@ async fn judge(
     times: Times,
     diary: &Diary,
 ) -> Result<Verdict> {
-    let Played { asked, done, sent, runs: signed, scratch, wrong } = played;
+    let Played { asked, done, sent, runs: signed, claims, scratch, wrong } = played;
     let excuses = Excuses::new(&done.excuses, times);
     let mut verdict = Verdict::default();
     verdict.wrong(wrong.iter().cloned());
     verdict.sent(sent, &excuses);
+    let mut claimable = Vec::new();
     for pull in &asked.pulls {
-        let statuses = |head: &super::people::Head| {
+        let statuses = |head: &Head| {
             let mut all = fleet.forge.statuses(&pull.repo, &head.sha);
             all.reverse();
             all
         };
         verdict.pull(pull, statuses, |it| shelf.of(it), signed, &excuses);
+        for head in &pull.heads {
+            let all = statuses(head);
+            for context in &pull.contexts {
+                claimable.push(Claimable::job(pull, head, context, &all, signed)?);
+            }
+        }
     }
     let folder = fleet.config_file().parent().context("a folder")?.to_owned();
     let text = fs::read_to_string(folder.join("book")).unwrap_or_default();
     let (runs, others) = book::read(&text);
     verdict.commands(asked, &runs, sent, &excuses);
+    claimable.extend(sent.iter().filter_map(|it| Claimable::command(it, &runs, &done.older)));
+    verdict.claims(claims, &claimable, &excuses);
     for pull in asked.pulls.iter().filter(|it| it.end == End::Merged) {
         let sha = pull.heads.last().map(|it| it.sha.to_string()).unwrap_or_default();
         if !others.contains(&format!("merged {sha}")) {
@@ -282,12 +292,7 @@ async fn dead(fleet: &Fleet, poison: &[String], verdict: &mut Verdict) -> Result
 }
 
 /// What the fleet has left behind.
-async fn left(
-    fleet: &mut Fleet,
-    scratch: &Path,
-    excuses: &[Excuse],
-    verdict: &mut Verdict,
-) -> Result<()> {
+async fn left(fleet: &mut Fleet, scratch: &Path, excuses: &[Excuse], verdict: &mut Verdict) -> Result<()> {
     let was_full = excuses.iter().any(|it| it.place == Place::Disk);
     let secrets = fleet.secrets_in_memory()?;
     verdict.wrong(secrets.iter().map(|it| format!("a secret was left: {}", it.display())));

@@ -11,6 +11,7 @@ use lapin::types::FieldTable;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::field::Field;
+use super::judge::LeftClaim;
 use super::older::Older;
 use crate::broker::Identity;
 
@@ -20,8 +21,21 @@ const POLL: Duration = Duration::from_millis(500);
 /// Longer than one look takes on a busy machine.
 const LOOK: Duration = Duration::from_secs(20);
 
+/// What there is when all is quiet, or when nobody waits for that any longer.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    pub(super) wrong: Vec<String>,
+    pub(super) claims: Vec<LeftClaim>,
+}
+
+impl From<Vec<String>> for End {
+    fn from(wrong: Vec<String>) -> Self {
+        Self { wrong, claims: Vec::new() }
+    }
+}
+
 /// Waits for it. What is still going on at the limit is wrong.
-pub(super) async fn wait(field: &mut Field<'_>, vhost: &str, limit: Duration) -> Vec<String> {
+pub(super) async fn wait(field: &mut Field<'_>, vhost: &str, limit: Duration) -> End {
     let end = Instant::now() + limit;
     let mut quiet = 0;
     loop {
@@ -34,23 +48,24 @@ pub(super) async fn wait(field: &mut Field<'_>, vhost: &str, limit: Duration) ->
         if quiet >= LOOKS {
             return match timeout(LOOK, left(field, vhost)).await {
                 Ok(Ok(left)) => left,
-                Ok(Err(error)) => vec![format!("nobody can see what is left: {error:#}")],
-                Err(_) => vec!["seeing what is left took too long".to_owned()],
+                Ok(Err(error)) => vec![format!("nobody can see what is left: {error:#}")].into(),
+                Err(_) => vec!["seeing what is left took too long".to_owned()].into(),
             };
         }
         if Instant::now() > end {
-            return found.into_iter().map(|it| format!("not quiet in the end: {it}")).collect();
+            let found = found.into_iter().map(|it| format!("not quiet in the end: {it}"));
+            return found.collect::<Vec<_>>().into();
         }
         if let Err(error) = field.keep().await {
-            return vec![format!("a worker that died could not be started again: {error:#}")];
+            return vec![format!("a worker that died could not be started again: {error:#}")].into();
         }
         sleep(POLL).await;
     }
 }
 
 /// The queues that should not be there any more, or hold something, although nobody has anything to do: whatever they are called.
-async fn left(field: &mut Field<'_>, vhost: &str) -> Result<Vec<String>> {
-    let mut left = Vec::new();
+async fn left(field: &mut Field<'_>, vhost: &str) -> Result<End> {
+    let mut left = End::default();
     let dead = field.sender.connector.queues.of(Queue::Dead).to_owned();
     let connection = field.sender.client.connect(Identity::Client).await?;
     let mut channel = connection.create_channel().await?;
@@ -63,11 +78,10 @@ async fn left(field: &mut Field<'_>, vhost: &str) -> Result<Vec<String>> {
             continue;
         };
         if name != dead && queue.message_count() > 0 {
-            left.push(format!("{} are left in {name}", queue.message_count()));
+            left.wrong.push(format!("{} are left in {name}", queue.message_count()));
         }
         if name.starts_with("claim.") {
-            let holders = queue.consumer_count();
-            left.push(format!("{name} is left, on work that is done, with {holders} who hold it"));
+            left.claims.push(LeftClaim { name, holders: queue.consumer_count() });
         }
     }
     connection.close(200, "done".into()).await?;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use common::Chain;
 use common::broker::{Broker as Connector, BrokerError, Headers, Outgoing};
+use common::id::TaskId;
 use common::queue::{Priority, Queue};
 use jiff::Timestamp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
@@ -29,6 +31,8 @@ const OPERATOR: Duration = Duration::from_secs(10);
 pub(super) struct Sent {
     /// What it was, for stories.
     pub(super) what: String,
+    /// The id by which workers know it, where it is a message for them.
+    pub(super) id: Option<TaskId>,
     /// How often it was sent.
     pub(super) tries: u32,
     pub(super) accepted: bool,
@@ -48,7 +52,7 @@ pub(super) struct Unanswered {
 
 impl Sent {
     pub(super) const fn new(what: String) -> Self {
-        Self { what, tries: 0, accepted: false, wrong: Vec::new(), unanswered: Vec::new() }
+        Self { what, id: None, tries: 0, accepted: false, wrong: Vec::new(), unanswered: Vec::new() }
     }
 }
 
@@ -70,6 +74,16 @@ pub(super) struct Letter {
     pub(super) queue: Queue,
     pub(super) body: String,
     pub(super) dress: Dress,
+}
+
+impl Letter {
+    /// What does not say its id has a digest of its body for one.
+    fn id(&self, headers: &Headers) -> TaskId {
+        if self.dress == Dress::Ours {
+            return headers.id.clone();
+        }
+        TaskId::from_digest(digest(&SHA256, self.body.as_bytes()).as_ref())
+    }
 }
 
 impl Sender {
@@ -106,6 +120,7 @@ impl Sender {
     pub(super) async fn put(self, letter: Letter, what: String) -> Sent {
         let headers = Headers::fresh();
         let mut sent = Sent::new(what);
+        sent.id = Some(letter.id(&headers));
         let end = Instant::now() + self.patience;
         while Instant::now() < end {
             sent.tries += 1;

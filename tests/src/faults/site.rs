@@ -108,6 +108,11 @@ impl Site {
         self.worker.as_ref().map(Program::id)
     }
 
+    /// Whether its workers leave their jobs to their successors. Each second host's do; the others end what they have begun.
+    pub(super) fn hands_over(&self) -> bool {
+        self.roles == Roles::All && self.number % 2 == 1
+    }
+
     /// Its worker, where there is one.
     pub(super) fn workers(&mut self) -> impl Iterator<Item = &mut Program> {
         self.worker.iter_mut().chain(&mut self.leaving)
@@ -129,7 +134,8 @@ impl Site {
             Roles::All => None,
             Roles::Scan => Some("scan".to_owned()),
         };
-        let arguments: Vec<_> = role.into_iter().chain(arguments).chain(amqp).collect();
+        let handover = self.hands_over().then(|| "--handover".to_owned());
+        let arguments: Vec<_> = role.into_iter().chain(arguments).chain(amqp).chain(handover).collect();
         let mut worker = Program::start("run-queue", number, &self.folder, &arguments, &environment)?;
         let listens = worker.listening("operator endpoints").await;
         // One that has ended is seen by who looks after it.

@@ -22,7 +22,9 @@ pub(in super::super) struct Excuse {
 pub(in super::super) enum Loss {
     /// The process, and what it knew; its containers run on.
     Process,
-    /// The same of an older program, which has none.
+    /// Commands of a worker that hands its jobs over.
+    Handover,
+    /// The same as of a process of an older program, which has no containers.
     Older,
     /// The broker, for who needs it. Who has lost it stops what it does before another begins.
     Broker,

@@ -1,5 +1,6 @@
 //! The ledger: what was asked for beside what came of it.
 
+mod claims;
 mod excuse;
 #[cfg(test)]
 mod tests;
@@ -7,6 +8,7 @@ mod work;
 
 use std::fmt;
 
+pub(super) use self::claims::{Claimable, LeftClaim};
 pub(super) use self::excuse::{Excuse, Excuses, Loss};
 use self::work::Work;
 use super::book::Run;
@@ -140,7 +142,7 @@ impl Verdict {
             for pair in runs.windows(2) {
                 let [first, second] = pair else { continue };
                 let theirs = |it: &Excuse| {
-                    matches!(it.loss, Loss::Process | Loss::Older | Loss::Broker)
+                    matches!(it.loss, Loss::Process | Loss::Handover | Loss::Older | Loss::Broker)
                         && it.worker.is_none_or(|it| it == first.worker)
                 };
                 if was_put_once && !excuses.any((first.begin, second.begin), theirs) {

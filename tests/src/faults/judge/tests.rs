@@ -92,17 +92,21 @@ impl Case {
         Self { triggers: 1, ..case }
     }
 
-    /// What is found, without the beginning that is the same for all.
-    fn found(&self) -> Vec<String> {
+    fn pull(&self) -> PullStory {
         let change = Change { takes: std::time::Duration::ZERO, passes: true };
         let head = Head { sha: SHA.parse().unwrap(), change, triggers: self.triggers };
-        let pull = PullStory {
+        PullStory {
             repo: RepoName::new("o/r").unwrap(),
             contexts: vec!["debian".to_owned()],
             number: PullNumber::new(1).unwrap(),
             heads: vec![head],
             end: self.end,
-        };
+        }
+    }
+
+    /// What is found, without the beginning that is the same for all.
+    fn found(&self) -> Vec<String> {
+        let pull = self.pull();
         let stored = |_: &StatusRecord| Stored {
             names: vec!["log".to_owned(), "log.html".to_owned()],
             log: Some(self.log.clone()),
@@ -279,4 +283,31 @@ fn a_command_runs_once_unless_its_worker_was_in_trouble() {
     assert_eq!(judged(&twice, &[trouble(7, 12)]), (0, 0));
     assert_eq!(judged(&twice, &[trouble(8, 12)]), (0, 1), "another worker's trouble");
     assert_eq!(judged(&twice, &[trouble(7, 2)]), (0, 1), "long before");
+    assert_eq!(judged(&twice, &[excuse(Loss::Handover, 12, 12)]), (0, 0));
+}
+
+/// What is found of a claim on the job of a case, which so many hold.
+fn claim_left(case: &Case, holders: u32) -> Vec<String> {
+    let pull = case.pull();
+    let head = pull.heads.first().unwrap();
+    let work = Claimable::job(&pull, head, "debian", &case.statuses, &case.runs).unwrap();
+    let left = [LeftClaim { name: work.claim(), holders }];
+    let mut verdict = Verdict::default();
+    verdict.claims(&left, &[work], &excuses(&case.excuses));
+    verdict.wrong.into_iter().map(|it| it.what).collect()
+}
+
+#[test]
+fn a_claim_is_left_by_who_is_lost_before_giving_it_up_and_by_nobody_else() {
+    let found = claim_left(&Case::clean(), 0).concat();
+    assert!(found.ends_with(" is left, on debian of o/r#1 at 0123456789ab, with 0 who hold it"), "{found}");
+    let none: [String; 0] = [];
+    assert_eq!(claim_left(&Case::clean().excused(Loss::Process, 16, 17), 0), none);
+    assert_eq!(claim_left(&Case::clean().excused(Loss::Broker, 18, 30), 0), none);
+    assert_eq!(claim_left(&Case::clean().excused(Loss::Process, 16, 17), 1).len(), 1, "somebody has it");
+    assert_eq!(claim_left(&Case::clean().excused(Loss::Process, 10, 14), 0).len(), 1, "before the end");
+    assert_eq!(claim_left(&Case::clean().excused(Loss::Broker, 40, 50), 0).len(), 1, "long after");
+    assert_eq!(claim_left(&Case::clean().excused(Loss::Forge, 16, 17), 0).len(), 1);
+    let shared = Case::clean().status(20, StatusState::Success, "Success [older]", "");
+    assert_eq!(claim_left(&shared, 0), none);
 }

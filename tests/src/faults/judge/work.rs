@@ -56,7 +56,7 @@ impl Work<'_> {
         if self.verdicts() > 1 + self.triggers {
             doubled.push("has more than one verdict".to_owned());
         }
-        let lost = |it: &Excuse| !matches!(it.loss, Loss::Older | Loss::Receiver);
+        let lost = |it: &Excuse| !matches!(it.loss, Loss::Older | Loss::Receiver | Loss::Handover);
         let again = self.again().filter(|it| !excuses.any(*it, lost));
         doubled.extend(again.map(|it| format!("was begun again at {} for no reason", it.1)));
         doubled.extend(self.ran_again(excuses));
