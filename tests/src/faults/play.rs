@@ -260,6 +260,7 @@ async fn judge(
     let (runs, others) = book::read(&text);
     verdict.commands(asked, &runs, sent, &excuses);
     claimable.extend(sent.iter().filter_map(|it| Claimable::command(it, &runs, &done.older)));
+    claimable.extend(story::settled(&folder).iter().map(|(id, at)| Claimable::message(id, *at)));
     verdict.claims(claims, &claimable, &excuses);
     for pull in asked.pulls.iter().filter(|it| it.end == End::Merged) {
         let sha = pull.heads.last().map(|it| it.sha.to_string()).unwrap_or_default();

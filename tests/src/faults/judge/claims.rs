@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use common::broker::ClaimKey;
-use common::id::ForgeName;
+use common::id::{ForgeName, TaskId};
 use common::task::WorkKey;
 use jiff::{SignedDuration, Timestamp};
 
@@ -74,6 +74,17 @@ impl Claimable {
         })
     }
 
+    /// Work that nobody asked for, such as a command that a merge is worth, by the message that was settled at some time.
+    pub(in super::super) fn message(id: &TaskId, settled: Timestamp) -> Self {
+        Self {
+            key: ClaimKey::of_message(id),
+            what: format!("task {id}"),
+            about: vec![id.to_string()],
+            end: Some((settled, settled)),
+            is_shared: false,
+        }
+    }
+
     /// The name of its claim's queue.
     pub(super) fn claim(&self) -> String {
         format!("claim.{}", self.key)
@@ -94,10 +105,11 @@ impl Verdict {
     pub(in super::super) fn claims(&mut self, left: &[LeftClaim], all: &[Claimable], excuses: &Excuses) {
         for claim in left {
             let LeftClaim { name, holders } = claim;
-            let work = all.iter().find(|it| it.claim() == *name);
-            if *holders == 0 && work.is_some_and(|it| it.may_be_left(excuses)) {
+            let mut works = all.iter().filter(|it| it.claim() == *name);
+            if *holders == 0 && works.clone().any(|it| it.may_be_left(excuses)) {
                 continue;
             }
+            let work = works.next();
             let what = work.map_or("work that nobody knows", |it| &it.what);
             let mut finding =
                 Finding::new(format!("{name} is left, on {what}, with {holders} who hold it"), &[]);
