@@ -19,7 +19,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// One that stands still, for tests.
+    /// One that stands still: for what is to be the same whenever it is done, and for tests.
     #[must_use]
     pub const fn fixed(at: Timestamp) -> Self {
         Self(Source::Fixed(at))

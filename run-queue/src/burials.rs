@@ -83,7 +83,8 @@ impl Teller {
             [_] => format!("run-queue on {}: a message is dead", hostname()),
             _ => format!("run-queue on {}: {} messages are dead", hostname(), buried.len()),
         };
-        let mail = match letter(subject, text(buried), &settings.from, &settings.to) {
+        let name = format!("{:032x}", fastrand::u128(..));
+        let mail = match letter(&name, subject, text(buried), &settings.from, &settings.to) {
             Ok(mail) => mail,
             Err(error) => return tracing::error!(error = %Chain(&error), "no mail about dead messages"),
         };

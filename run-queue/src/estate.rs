@@ -111,11 +111,11 @@ impl<H: Handler> Role<H> {
                         slot.resumed.add(slot.resume(left, claim, linked));
                         continue;
                     }
-                    tracing::info!(task.id = %message.headers.id, "another worker has ended what was left here");
-                    self.handler.give_up(left).await;
+                    // First: should it stay, nobody would know whose it was.
                     if let Err(error) = claim.release(&linked.session).await {
                         tracing::warn!(error = %Chain(&error), "the claim could not be given up");
                     }
+                    self.handler.give_up(left).await;
                 }
                 // The broker hears late of the death of who was cut off: for so long it may be that one's.
                 Ok(Claimed::ByAnother)

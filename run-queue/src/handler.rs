@@ -155,11 +155,11 @@ pub trait Handler: Send + Sync + 'static {
         left: Self::Left,
     ) -> impl Future<Output = Result<Vec<Outgoing>, Failure>> + Send;
 
-    /// Whether nobody has begun or ended it since. To be asked when its claim is ours: it is, too, when another worker had it and is
-    /// done.
+    /// Whether anything is left to do: nobody has begun or ended it since, and whoever gets its message would not see that it is done.
+    /// To be asked when its claim is ours: it is, too, when another worker had it and is done.
     fn is_open(&self, left: &Self::Left) -> impl Future<Output = bool> + Send;
 
-    /// Puts it away: another worker has begun it anew.
+    /// Puts it away: nothing is left to do, or another worker has begun it anew.
     fn give_up(&self, left: Self::Left) -> impl Future<Output = ()> + Send;
 
     /// The message of this task is settled, by who had its claim: nothing of it needs to be remembered.

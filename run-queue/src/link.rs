@@ -1,21 +1,13 @@
 //! The connection of a role, as its slots and runs see it: it comes and goes, and they stay.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use common::broker::{BrokerError, Publisher, Session, SessionEvent};
+use common::broker::{BrokerError, Publisher, Session, Watched};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Standing;
-
-/// How often the broker is asked for a sign of life. An answer may take ten seconds (`common::broker`), so a broker that falls silent
-/// is noticed within fifteen.
-const PROBE_EVERY: Duration = Duration::from_secs(5);
-
-/// The client library notices by itself when a peer has been silent for two heartbeats (`common::broker`).
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// A session that works, and what goes with it.
 #[derive(Debug)]
@@ -35,45 +27,14 @@ impl Linked {
         Ok(Self { session, publisher, ended: CancellationToken::new(), last_heard: OnceLock::new() })
     }
 
-    /// Returns when the session is lost. From then on its deliveries and claims are others' to take.
-    ///
-    /// While the broker has an alarm, which `tell` is told, only the connection's own events count: a broker that reads nothing answers
-    /// no question, another session would be no better off, and the broker would keep this one's claims for a worker that has left it.
+    /// Returns when the session is lost. From then on its deliveries and claims are others' to take. `tell` is told of each alarm of the
+    /// broker, and of its end.
     pub(crate) async fn lost(&self, tell: impl Fn(Standing)) -> BrokerError {
-        let mut heard = Instant::now();
-        let mut is_blocked = false;
-        let error = loop {
-            let event = tokio::select! {
-                event = self.session.event() => event,
-                error = self.publisher.broken(), if !is_blocked => break error,
-                error = self.probe(&mut heard), if !is_blocked => break error,
-            };
-            match event {
-                SessionEvent::Blocked(_) => is_blocked = true,
-                SessionEvent::Unblocked => is_blocked = false,
-                SessionEvent::Lost(error) => break error,
-            }
-            tell(if is_blocked { Standing::Blocked } else { Standing::Open });
-            heard = Instant::now();
-        };
-        if is_blocked {
-            heard = heard.max(Instant::now().checked_sub(SILENCE).unwrap_or(heard));
-        }
-        self.last_heard.get_or_init(|| heard);
+        let tell = |is_blocked| tell(if is_blocked { Standing::Blocked } else { Standing::Open });
+        let Watched { error, last_heard } = self.session.watch(&self.publisher, tell).await;
+        self.last_heard.get_or_init(|| last_heard);
         self.ended.cancel();
         error
-    }
-
-    /// Who answers has heard the question: so the broker was there when it was asked, and may have been gone right after.
-    async fn probe(&self, heard: &mut Instant) -> BrokerError {
-        loop {
-            tokio::time::sleep(PROBE_EVERY).await;
-            let asked = Instant::now();
-            match self.session.probe().await {
-                Ok(()) => *heard = asked,
-                Err(error) => return error,
-            }
-        }
     }
 
     /// Cancelled when the session is lost.

@@ -111,6 +111,9 @@ impl Run {
     pub(crate) async fn finish(mut self) -> Message {
         let outcome = self.attend().await;
         let message = self.settle(&outcome).await;
+        if message == Message::Settled && !matches!(outcome, Err(Failure::Abandoned)) {
+            self.settle_copies().await;
+        }
         // Else the claim stays, with nobody holding it: who gets the message sees by it that the work was begun.
         if message == Message::Settled {
             self.release().await;
@@ -270,6 +273,18 @@ impl Run {
             }
             // The next session may be a better one.
             Err(error) => tracing::warn!(error = %Chain(&error), "the claim could not be taken again"),
+        }
+    }
+
+    /// Copies of the message, such as one that was published again before its first delivery was acknowledged, are settled with it.
+    async fn settle_copies(&mut self) {
+        let (copies, others): (Vec<_>, _) = self.kept.drain(..).partition(|it| it.headers().id == self.id);
+        self.kept = others;
+        for copy in copies {
+            tracing::info!("a copy of the message is settled with it");
+            if let Err(error) = copy.ack().await {
+                tracing::warn!(error = %Chain(&error), "a copy of the message could not be settled");
+            }
         }
     }
 

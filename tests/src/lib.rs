@@ -13,9 +13,11 @@
 //! | [`mail`] | a mail server, with troubles |
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
+//! | [`steps`] | what a program does that others can see, and its death at each such step |
 //! | [`faults`] | a fleet in which everything breaks, and what must be true of it afterwards |
 //! | [`openapi`] | what GitHub says of its API |
 //! | [`browser`] | Chromium without a screen, and a web server with a log that grows |
+//! | [`wait`] | waiting for what nobody tells of |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
 //! | [`situations`] | what programs of both generations do in the same situation |
@@ -45,3 +47,5 @@ pub mod secrets;
 pub mod services;
 pub mod settings;
 pub mod situations;
+pub mod steps;
+pub mod wait;

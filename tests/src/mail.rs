@@ -20,6 +20,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use crate::steps::Steps;
+
 /// Lines of a mail are no longer (RFC 5322), without their end.
 const LONGEST_LINE: usize = 998;
 
@@ -62,6 +64,8 @@ struct State {
     conversations: usize,
     troubles: VecDeque<Trouble>,
     always: Option<Trouble>,
+    /// Who is told of each mail.
+    steps: Steps,
 }
 
 struct Shared {
@@ -124,6 +128,11 @@ impl MailServer {
     /// The next conversations have these troubles, one each.
     pub fn trouble(&self, troubles: &[Trouble]) {
         self.shared.state().troubles.extend(troubles.iter().cloned());
+    }
+
+    /// Each mail from now on is one of these steps.
+    pub fn watch(&self, steps: &Steps) {
+        self.shared.state().steps = steps.clone();
     }
 
     /// From now on all have this one.
@@ -240,9 +249,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                     let answer = match self.data().await? {
                         Err(refused) => refused,
                         Ok(data) => {
+                            let steps = shared.state().steps.clone();
+                            let Ok(step) = steps.before("mail").await else { return Ok(Next::Over) };
                             let mail = mail(&data, &from, std::mem::take(&mut to), self.encrypted);
                             shared.state().mails.push(mail);
                             shared.changes.send_replace(());
+                            if step.after().await.is_err() {
+                                return Ok(Next::Over);
+                            }
                             "250 taken"
                         }
                     };

@@ -23,7 +23,8 @@ pub const PYTHON: &str = "FLOTILLA_TEST_PYTHON";
 pub const OLD_RUNNER: &str = "FLOTILLA_OLD_RUNNER";
 /// The file with GitHub's examples of events; `tests/interop/examples.sh` fetches them and prints it.
 pub const EXAMPLES: &str = "FLOTILLA_TEST_EXAMPLES";
-/// Set: all situations of `tests/interop/decisions.jsonl` are played, not some of each kind.
+/// Set: all situations of `tests/interop/decisions.jsonl` are played, not some of each kind, and a worker is killed at all of its steps
+/// (`1`), or at those whose names have this text.
 pub const ALL: &str = "FLOTILLA_TEST_ALL";
 /// The file `axe.min.js`, which checks pages for accessibility; `tests/browser/axe.sh` fetches one and prints it.
 pub const AXE: &str = "FLOTILLA_TEST_AXE";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::Chain;
-use common::broker::{BrokerError, Outgoing, Publisher, Session, SessionEvent, Sessions};
+use common::broker::{BrokerError, Outgoing, Publisher, Session, Sessions};
 use common::queue::Queue;
 use common::service::ReadyPart;
 use tokio::sync::watch;
@@ -104,7 +104,11 @@ impl Keeper {
             Err(error) => return error,
         };
         let put = |link| self.put(link, (link == Link::Open).then(|| publisher.clone()));
-        follow(|| session.event(), || publisher.broken(), put).await
+        put(Link::Open);
+        session
+            .watch(&publisher, |is_blocked| put(if is_blocked { Link::Blocked } else { Link::Open }))
+            .await
+            .error
     }
 
     async fn open(&self, session: &Session) -> Result<Publisher, BrokerError> {
@@ -116,89 +120,5 @@ impl Keeper {
         self.gauges.set(link);
         self.readiness.set(link.ready());
         self.current.send_replace(publisher);
-    }
-}
-
-/// Follows a session to its end. While the broker has an alarm only the session's own events count: a publish that the alarm
-/// keeps waiting breaks the publisher, but a new session would be no better off, and the old connection could not even be
-/// closed, as nothing is written to it. The publisher's end counts again when the alarm is over.
-async fn follow(
-    event: impl AsyncFn() -> SessionEvent,
-    broken: impl AsyncFn() -> BrokerError,
-    put: impl Fn(Link),
-) -> BrokerError {
-    let mut link = Link::Open;
-    put(link);
-    loop {
-        let event = tokio::select! {
-            biased;
-            error = broken(), if link == Link::Open => return error,
-            event = event() => event,
-        };
-        link = match event {
-            SessionEvent::Blocked(_) => Link::Blocked,
-            SessionEvent::Unblocked => Link::Open,
-            SessionEvent::Lost(error) => return error,
-        };
-        put(link);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use tokio::sync::{Mutex, mpsc};
-
-    use super::*;
-
-    fn lost(why: &str) -> BrokerError {
-        BrokerError::Lost(why.to_owned())
-    }
-
-    /// What comes of these events where the publisher breaks during the first alarm.
-    async fn follow_an_alarm(events: Vec<SessionEvent>) -> (String, Vec<Link>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let (receiver, (breaks, broken)) = (Mutex::new(receiver), watch::channel(false));
-        let links = RefCell::new(Vec::new());
-        let put = |link| {
-            links.borrow_mut().push(link);
-            if link == Link::Blocked {
-                breaks.send_replace(true);
-            }
-        };
-        let event = async || receiver.lock().await.recv().await.unwrap();
-        let broken = async || {
-            broken.clone().wait_for(|it| *it).await.unwrap();
-            lost("the publisher broke")
-        };
-        let tell = async {
-            for event in events {
-                tokio::time::sleep(Duration::from_mins(1)).await;
-                sender.send(event).unwrap();
-            }
-            std::future::pending::<()>().await;
-        };
-        let error = tokio::select! {
-            error = follow(event, broken, put) => error,
-            () = tell => unreachable!("it never ends"),
-        };
-        (error.to_string(), links.into_inner())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_publisher_that_breaks_during_an_alarm_ends_the_session_after_it() {
-        let (error, links) =
-            follow_an_alarm(vec![SessionEvent::Blocked(String::new()), SessionEvent::Unblocked]).await;
-        assert!(error.ends_with("the publisher broke"), "{error}");
-        assert_eq!(links, [Link::Open, Link::Blocked, Link::Open]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_lost_during_an_alarm_ends_the_session_at_once() {
-        let events = vec![SessionEvent::Blocked(String::new()), SessionEvent::Lost(lost("the broker ended"))];
-        let (error, links) = follow_an_alarm(events).await;
-        assert!(error.ends_with("the broker ended"), "{error}");
-        assert_eq!(links, [Link::Open, Link::Blocked]);
     }
 }

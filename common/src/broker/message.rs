@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
@@ -38,16 +39,33 @@ impl Headers {
         Self { id: new_id(), attempt: Attempt::FIRST, awaited: false, delivery: None, trace: Trace::new() }
     }
 
-    /// Of something new that this message caused.
+    /// Of something new that this message caused, which `what` tells from all else that it caused. A message that is dealt with twice
+    /// causes the same again, under the same id.
     #[must_use]
-    pub fn caused(&self) -> Self {
+    pub fn caused(&self, what: &str) -> Self {
         Self {
-            id: new_id(),
+            id: self.id_of(what),
             attempt: Attempt::FIRST,
             awaited: false,
             delivery: self.delivery.clone(),
             trace: self.trace.clone(),
         }
+    }
+
+    fn id_of(&self, what: &str) -> TaskId {
+        let text = format!("{} {what}", self.id);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        let Some(bytes) = digest.as_ref().first_chunk() else { return new_id() };
+        let millis = self.time().map_or(0, Timestamp::as_millisecond).try_into().unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, bytes).into_uuid().into()
+    }
+
+    /// When the message was new, as its id says; none for ids of older programs.
+    #[must_use]
+    pub fn time(&self) -> Option<Timestamp> {
+        let id = uuid::Uuid::parse_str(self.id.as_str()).ok()?;
+        let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+        Timestamp::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?).ok()
     }
 
     /// From a message of ours or of an older program: theirs have none of these, and a digest of the body for an id.
@@ -228,11 +246,25 @@ mod tests {
     #[test]
     fn messages_are_persistent_and_tell_their_story() {
         let message = outgoing();
-        let properties = message.properties(Clock::fixed(jiff::Timestamp::UNIX_EPOCH), "test");
+        let properties = message.properties(Clock::fixed(Timestamp::UNIX_EPOCH), "test");
         assert_eq!(*properties.delivery_mode(), Some(2));
         assert_eq!(*properties.priority(), Some(9));
         assert_eq!(*properties.timestamp(), Some(0));
         assert_eq!(Headers::read(&properties, b"{}"), message.headers);
+    }
+
+    #[test]
+    fn what_a_message_causes_has_the_same_id_each_time() {
+        let event = Headers::fresh();
+        let caused = event.caused("a");
+        assert_eq!(caused.id, event.caused("a").id);
+        assert_ne!(caused.id, event.caused("b").id);
+        assert_ne!(caused.id, Headers::fresh().caused("a").id);
+        assert_eq!(caused.time(), event.time());
+        assert!(event.time().unwrap() > Timestamp::UNIX_EPOCH);
+        let older = Headers::read(&BasicProperties::default(), b"a");
+        assert_eq!(older.time(), None);
+        assert_eq!(older.caused("a").id, older.caused("a").id);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod session;
 mod sessions;
 mod tls;
 mod waiting;
+mod watched;
 
 pub use address::{Address, InvalidAddress};
 pub use claim::{Claim, ClaimKey, Claimed, Take};
@@ -33,6 +34,7 @@ pub use lock::Locked;
 pub use look::Peeked;
 pub use message::{Headers, Outgoing, Trace};
 pub use publisher::Publisher;
-pub use session::{Session, SessionEvent};
+pub use session::Session;
 pub use sessions::Sessions;
 pub use waiting::waiting_rooms;
+pub use watched::Watched;

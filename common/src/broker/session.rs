@@ -29,7 +29,7 @@ pub struct Session {
 
 /// What happens to a connection.
 #[derive(Debug)]
-pub enum SessionEvent {
+pub(super) enum SessionEvent {
     /// The broker has an alarm, by this name, and takes no messages (`connection.blocked`). It reads nothing more of a connection that
     /// has published since.
     Blocked(String),
@@ -95,7 +95,7 @@ impl Session {
     }
 
     /// The next thing that happens to the connection.
-    pub async fn event(&self) -> SessionEvent {
+    pub(super) async fn event(&self) -> SessionEvent {
         let mut events = self.events.lock().await;
         while let Some(event) = events.next().await {
             if let Some(event) = of_the_connection(event, self.is_connected()) {

@@ -25,6 +25,9 @@ struct Cli {
     /// Print what a message says for people, where it does
     #[arg(long)]
     human: bool,
+    /// Print, too, what waits to come back to these queues: to be tried again, or for the worker that has begun it
+    #[arg(long)]
+    waiting: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -47,13 +50,13 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         return Ok(());
     }
     let show = if cli.human { Show::Human } else { Show::Message };
-    look(&broker, &queues, show)
+    look(&broker, &queues, show, cli.waiting)
 }
 
 /// Prints only when all is back in its queue: who reads this in a pager holds up no task.
-fn look(broker: &Broker, queues: &[Queue], show: Show) -> Result<(), Failure> {
+fn look(broker: &Broker, queues: &[Queue], show: Show, waiting: bool) -> Result<(), Failure> {
     let mut kept = BufWriter::new(SpooledTempFile::new(MEMORY));
-    let looked = options::block_on(inspect(broker, queues, show, &mut kept));
+    let looked = options::block_on(inspect(broker, queues, show, waiting, &mut kept));
     // What was seen before an error is worth seeing too.
     print(kept).map_err(Failure::machine("print what was read from the broker"))?;
     looked

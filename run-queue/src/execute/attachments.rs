@@ -10,6 +10,7 @@ use common::logs::{AttachmentLimits, Destination, Log, LogError};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::SyncIoBridge;
 
+pub(super) use self::unpack::remove_abandoned;
 use self::unpack::{Unpacked, unpack};
 use super::container::{Container, Copying, EngineError};
 

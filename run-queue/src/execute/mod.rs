@@ -3,6 +3,7 @@
 mod attachments;
 mod command;
 mod container;
+mod folder;
 mod job;
 mod journal;
 mod mailer;
@@ -33,7 +34,7 @@ use journal::Journal;
 pub use mailer::Mailer;
 pub(crate) use notice::{indented, letter};
 pub use outbox::{Outbox, OutboxError};
-use secrets::LockedFolder;
+use secrets::LeftSecrets;
 pub use secrets::NoPlace;
 pub use settings::{
     Authors, Bounds, Capability, ContainerSettings, ExecuteArgs, ExecuteSettings, InlineSecret, MailSettings,
@@ -131,11 +132,7 @@ impl Handler for Executor {
     }
 
     async fn settled(&self, task: &TaskId) {
-        if let Some(journal) = self.journal()
-            && let Err(error) = journal.remove(task).await
-        {
-            tracing::warn!(error = %Chain(&error), "what was begun is not forgotten");
-        }
+        self.forget(task).await;
     }
 }
 
@@ -176,15 +173,16 @@ impl Executor {
         })
     }
 
-    /// To be called before the first task: checks that reports and inline secrets have a place, and removes the secrets that workers
-    /// of this host left that are gone. An error is for an operator.
+    /// To be called before the first task: checks that reports and inline secrets have a place, and removes the secrets and attachments
+    /// that workers of this host left that are gone. An error is for an operator.
     pub async fn prepare(&self) -> Result<(), String> {
         let kept = self.outbox.prepare().await;
         kept.map_err(|it| format!("reports cannot be kept (worker.state-dir): {}", Chain(&it)))?;
         let journal = Journal::open(&self.state_dir, &self.host, &self.queues)
             .map_err(|it| format!("what is begun cannot be kept (worker.state-dir): {}", Chain(&it)))?;
         let secrets = secrets::abandoned(&self.secrets.places).into_iter();
-        secrets.filter(|it| !journal.knows(it.task())).for_each(LockedFolder::remove);
+        secrets.filter(|it| !journal.knows(it.task())).for_each(LeftSecrets::remove);
+        attachments::remove_abandoned(&self.logs.spool);
         let _ = self.journal.set(journal);
         if self.secrets.inline.is_empty() {
             return Ok(());
@@ -213,6 +211,15 @@ impl Executor {
             && let Err(error) = journal.told(task).await
         {
             tracing::warn!(error = %Chain(&error), "that a job was told of is not written down");
+        }
+    }
+
+    /// There is nothing to go on with.
+    async fn forget(&self, task: &TaskId) {
+        if let Some(journal) = self.journal()
+            && let Err(error) = journal.remove(task).await
+        {
+            tracing::warn!(error = %Chain(&error), "what was begun is not forgotten");
         }
     }
 

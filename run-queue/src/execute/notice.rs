@@ -29,7 +29,8 @@ impl Notice<'_> {
     /// The mail. Its headers hold nothing that a command or its output says.
     pub(super) fn mail(&self, from: &Mailbox, to: &[Mailbox]) -> Result<Message, lettre::error::Error> {
         let subject = format!("run-queue on {}: a command failed with {}", self.host, self.ended);
-        letter(subject, self.text(), from, to)
+        // The same each time that the task is told of, as the server may have taken the one before: mail programs show one.
+        letter(self.headers.id.as_str(), subject, self.text(), from, to)
     }
 
     fn text(&self) -> String {
@@ -56,8 +57,9 @@ impl Notice<'_> {
     }
 }
 
-/// A mail of a program's. The subject holds nothing that others say.
+/// A mail of a program's, with this name among all mails. The subject holds nothing that others say.
 pub(crate) fn letter(
+    name: &str,
     subject: String,
     text: String,
     from: &Mailbox,
@@ -68,7 +70,7 @@ pub(crate) fn letter(
     let mut mail = Message::builder()
         .from(from.clone())
         .subject(subject)
-        .message_id(Some(format!("<{:032x}@{domain}>", fastrand::u128(..))))
+        .message_id(Some(format!("<{name}@{domain}>")))
         // Nobody is to be told that somebody is on holiday (RFC 3834).
         .raw_header(HeaderValue::new(auto, "auto-generated".to_owned()));
     for to in to {

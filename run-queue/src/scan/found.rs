@@ -19,7 +19,17 @@ pub struct Found {
 }
 
 impl Found {
-    /// The message for it: [`Headers::caused`] by an event, or [`Headers::fresh`].
+    /// The message for what an event has caused.
+    #[must_use]
+    pub fn caused_by(&self, event: &Headers) -> Outgoing {
+        let what = match &self.key {
+            Some(key) => key.to_string(),
+            None => super::wire::body(&self.task),
+        };
+        self.outgoing(event.caused(&what))
+    }
+
+    /// The message for it.
     #[must_use]
     pub fn outgoing(&self, headers: Headers) -> Outgoing {
         let body = Bytes::from(super::wire::body(&self.task));

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use common::Clock;
-use common::broker::Outgoing;
+use common::broker::{Headers, Outgoing};
 use common::event::{Action, Envelope, Event, IssuesEvent, PullRequestEvent, StatusEvent};
 use common::forge::{Forge, ForgeError, Item, Pull, PullState, Status};
 use common::id::{RepoName, TaskId};
@@ -32,8 +32,8 @@ impl Handler for Scanner {
         let event = Envelope::decode(&work.body).and_then(|it| it.parse());
         // The outline leaves out what the payload says: it goes into the log.
         let event = event.map_err(|it| Failure::Fail(it.outline()))?;
-        let found = self.found(&event).await.map_err(Failure::forge)?;
-        Ok(found.iter().map(|it| it.outgoing(work.headers.caused())).collect())
+        let found = self.found(&event, &work.headers).await.map_err(Failure::forge)?;
+        Ok(found.iter().map(|it| it.caused_by(&work.headers)).collect())
     }
 
     async fn left(&self) -> Vec<Infallible> {
@@ -63,8 +63,10 @@ impl Scanner {
     }
 
     /// What comes of an event.
-    async fn found(&self, event: &Event) -> Result<Vec<Found>, ForgeError> {
-        let engine = self.engine();
+    async fn found(&self, event: &Event, headers: &Headers) -> Result<Vec<Found>, ForgeError> {
+        // The time of the event: when it is looked at again, the same comes of it.
+        let clock = headers.time().map_or(self.clock, Clock::fixed);
+        let engine = Engine { clock, ..self.engine() };
         match event {
             Event::PullRequest(event) => match event.action {
                 Action::Opened | Action::Synchronize | Action::Reopened => pull(&engine, event).await,

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use super::program::binary;
 use super::{DEADLINE, Fleet};
 use crate::broker::Identity;
+use crate::wait::until;
 
 const POLL: Duration = Duration::from_millis(20);
 /// How many looks in a row must find nothing: between two of them a message may be on its way.
@@ -172,11 +173,7 @@ impl Fleet {
 
     /// Waits until a container runs.
     pub async fn wait_for_container(&self) -> Result<()> {
-        let end = Instant::now() + DEADLINE;
-        while self.engine.containers().await?.is_empty() {
-            ensure!(Instant::now() < end, "no container within {DEADLINE:?}");
-        }
-        Ok(())
+        until("a container", async || Ok(!self.engine.containers().await?.is_empty())).await
     }
 
     /// Takes everything out of `dead`.

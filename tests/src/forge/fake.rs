@@ -20,6 +20,7 @@ use super::rate::Budget;
 use super::server;
 use super::state::{State, StatusRecord};
 use super::validate::Validators;
+use crate::steps::Steps;
 
 /// How long connections may take to end.
 const ENDING: Duration = Duration::from_secs(5);
@@ -183,6 +184,11 @@ impl FakeForge {
     /// Every request from now on takes this much longer.
     pub fn delay(&self, delay: Duration) {
         self.shared.state().delay = delay;
+    }
+
+    /// Each request from now on is one of these steps.
+    pub fn watch(&self, steps: &Steps) {
+        self.shared.state().steps = steps.clone();
     }
 
     /// From now on there are so many requests left of the limit, until the reset; then there are as many as the limit.

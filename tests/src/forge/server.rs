@@ -51,6 +51,12 @@ impl Call {
         })
     }
 
+    /// What it is as a step: its method and what it is about.
+    fn step(&self) -> String {
+        let about = self.parts.get(3).map_or("repository", String::as_str);
+        format!("forge {} {about}", self.method)
+    }
+
     /// A parameter of the query.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
@@ -77,10 +83,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Err(error) => return Reply::problem(400, &format!("{error:#}")).into_response(),
     };
     let _here = shared.arrive();
-    let (fault, delay) = {
+    let (fault, delay, steps) = {
         let mut state = shared.state();
-        (state.take_fault(&format!("{} {}", call.method, call.path)), state.delay)
+        (state.take_fault(&format!("{} {}", call.method, call.path)), state.delay, state.steps.clone())
     };
+    let Ok(step) = steps.before(&call.step()).await else { return broken_connection() };
     tokio::time::sleep(delay).await;
     match fault {
         Some(Fault::Answer(reply)) => record(&shared, &call, reply, 1, Route::Known).into_response(),
@@ -94,7 +101,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             silence(&shared, &call);
             broken_connection()
         }
-        None => serve(&shared, &call).await.into_response(),
+        None => {
+            let reply = serve(&shared, &call).await;
+            if step.after().await.is_ok() { reply.into_response() } else { broken_connection() }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::hooks::HookLog;
 use super::journal::Recorded;
 use super::rate::Budget;
 use super::validate::Versions;
+use crate::steps::Steps;
 
 /// Everything that changes.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(super) struct State {
     /// What happens to such requests until it is over.
     pub(super) outage: Option<Ordered>,
     pub(super) delay: Duration,
+    /// Who is told of each request.
+    pub(super) steps: Steps,
     pub(super) budget: Budget,
     pub(super) versions: Versions,
     pub(super) hooks: BTreeMap<(RepoName, u64), HookLog>,

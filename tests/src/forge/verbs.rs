@@ -183,6 +183,11 @@ impl FakeForge {
         self.tell_issue(name, number, &IssueChange::Closed)
     }
 
+    /// The pulls of a repository, open or closed, oldest first.
+    pub fn pulls(&self, name: &RepoName) -> Result<Vec<PullRecord>> {
+        Ok(self.shared.state().repo(name)?.pulls.values().cloned().collect())
+    }
+
     /// The issues of a repository, oldest first.
     pub fn issues(&self, name: &RepoName) -> Result<Vec<IssueRecord>> {
         self.shared.state().repo(name).map(|it| it.issues.clone())

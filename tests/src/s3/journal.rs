@@ -59,6 +59,19 @@ impl Recorded {
         self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
 
+    /// What it is as a step: its method and the object, where a chunk is like any other.
+    pub(super) fn step(&self) -> String {
+        let name = self.key.rsplit('/').next().unwrap_or_default();
+        let is_chunk =
+            name.strip_prefix("log.").is_some_and(|it| it.starts_with(|c: char| c.is_ascii_digit()));
+        let name = match name {
+            "" => "(list)",
+            _ if is_chunk => "(chunk)",
+            name => name,
+        };
+        format!("bucket {} {name}", self.method)
+    }
+
     /// Whether it writes the object (not one of its parts).
     pub fn puts(&self, key: &str) -> bool {
         self.method == "PUT" && self.key == key && self.query.is_empty()

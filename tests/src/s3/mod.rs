@@ -33,6 +33,7 @@ use self::fault::Schedule;
 pub use self::journal::Recorded;
 pub use self::objects::Object;
 use self::server::Running;
+use crate::steps::Steps;
 
 /// The one bucket.
 pub const BUCKET: &str = "logs";
@@ -70,6 +71,8 @@ struct Shared {
 struct State {
     requests: Vec<Recorded>,
     schedule: Schedule,
+    /// Who is told of each request with a signature.
+    steps: Steps,
 }
 
 impl Shared {
@@ -162,6 +165,11 @@ impl S3Server {
     /// A store on [`Self::settings`].
     pub fn store(&self) -> Result<S3Store> {
         Ok(S3Store::new(&self.settings()?, Clock::system())?)
+    }
+
+    /// Each request of our programs from now on is one of these steps.
+    pub fn watch(&self, steps: &Steps) {
+        self.shared.change(|it| it.steps = steps.clone());
     }
 
     /// Nobody listens any more, and connections are cut.

@@ -106,12 +106,20 @@ struct Front {
 impl Front {
     async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let recorded = Recorded::new(&request);
-        let (number, fault) = self.shared.change(|state| {
+        let (is_ours, name) = (recorded.signed, recorded.step());
+        let (number, fault, steps) = self.shared.change(|state| {
             let fault = state.schedule.meet(&recorded);
             state.requests.push(recorded);
-            (state.requests.len() - 1, fault)
+            (state.requests.len() - 1, fault, state.steps.clone())
         });
-        let answer = self.meet(request, fault).await;
+        let answer = if is_ours {
+            let step = steps.before(&name).await.map_err(|_| io::ErrorKind::ConnectionReset)?;
+            let answer = self.meet(request, fault).await;
+            step.after().await.map_err(|_| io::ErrorKind::ConnectionReset)?;
+            answer
+        } else {
+            self.meet(request, fault).await
+        };
         let status = answer.as_ref().ok().map(|it| it.status().as_u16());
         self.shared.change(|state| state.requests[number].status = status);
         answer

@@ -8,7 +8,8 @@ use lapin::{BasicProperties, Confirmation};
 
 use super::super::error::within;
 use super::super::session::LIMIT;
-use super::super::{BrokerError, Session, SessionEvent};
+use super::super::session::SessionEvent;
+use super::super::{BrokerError, Session};
 use super::answer::{Answer, refusal};
 use super::parts::{own, probe_claim, probe_lock};
 use super::{Contract, Fit, Report, Row};

@@ -35,6 +35,12 @@ impl<'a> Entry<'a> {
         Self { dead, body: received.body(), show }
     }
 
+    /// Of a message that waits to come back to its queue.
+    #[must_use]
+    pub(super) const fn waiting(body: &'a [u8], show: Show) -> Self {
+        Self { dead: None, body, show }
+    }
+
     /// Its line is no shorter than this, in bytes.
     pub(super) fn least_bytes(&self) -> usize {
         match self.show {

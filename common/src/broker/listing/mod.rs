@@ -12,7 +12,7 @@ pub use entry::{Entry, Show};
 pub use line::OneLine;
 
 use super::look::Peeked;
-use super::{BrokerError, Received, Session};
+use super::{BrokerError, Headers, Received, Session, waiting_rooms};
 use crate::queue::Queue;
 
 /// Which queues are shown, and how.
@@ -80,6 +80,28 @@ impl Listing<'_> {
         };
         last.map_err(ListingError::Write)
     }
+}
+
+/// Writes what waits to come back to these queues: to be tried again, or for whoever has begun it. Each time to wait for has a heading,
+/// if any message has it; where nothing waits, nothing is written. As with [`Listing::write`], `out` must not be slow; what would
+/// come back while it is looked at does so afterwards.
+pub async fn write_waiting(
+    queues: &[Queue],
+    show: Show,
+    session: &Session,
+    out: &mut impl Write,
+) -> Result<(), ListingError> {
+    for queue in queues {
+        let name = session.queues().of(*queue);
+        for room in waiting_rooms(name) {
+            let mut lines = vec![format!("waiting for {name}, in {room}:")];
+            let see = |_: &Headers, body: &[u8]| lines.push(Entry::waiting(body, show).to_string());
+            if session.peek_named(&room, see).await? > 0 {
+                writeln!(out, "{}", lines.join("\n")).map_err(ListingError::Write)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A message's line, if there is room for it; if not, there is none for anything that comes after it.

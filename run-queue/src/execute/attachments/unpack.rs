@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use common::logs::{AttachmentLimits, AttachmentName, LeftOut};
 use tar::{Entry, EntryType};
-use tempfile::TempDir;
 
+use super::super::folder::{LockedFolder, OwnFolder};
+
+/// What the names of the folders begin with that archives are unpacked in.
+const PREFIX: &str = "flotilla-attachments-";
 /// Of a name that is left out, so much is shown.
 const SHOWN: usize = 200;
 
@@ -20,7 +23,7 @@ pub(super) struct Unpacked {
     pub(super) is_cut: bool,
     /// The names that are folders of what is kept.
     folders: BTreeSet<String>,
-    folder: TempDir,
+    folder: OwnFolder,
     bytes: u64,
     count: usize,
 }
@@ -32,7 +35,7 @@ pub(super) fn unpack(
     limits: AttachmentLimits,
     most_read: u64,
 ) -> io::Result<Unpacked> {
-    let folder = tempfile::Builder::new().prefix("flotilla-attachments-").tempdir_in(scratch)?;
+    let folder = OwnFolder::make(scratch, PREFIX)?;
     let mut unpacked = Unpacked {
         files: BTreeMap::new(),
         left_out: LeftOut::default(),
@@ -63,6 +66,14 @@ pub(super) fn unpack(
     // What comes after the end of the archive is padding; whoever writes it must not find nobody there.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
     Ok(unpacked)
+}
+
+/// Removes what workers have left there that were killed while they unpacked.
+pub(in super::super) fn remove_abandoned(scratch: &Path) {
+    for folder in LockedFolder::abandoned(scratch, PREFIX) {
+        let folder = folder.own();
+        tracing::warn!(folder = %folder.path().display(), "attachments were left by a worker that is gone, and are removed");
+    }
 }
 
 impl Unpacked {

@@ -30,6 +30,7 @@ pub use ending::State;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use output::Output;
+pub(super) use owner::remove_output;
 pub use owner::{Found, Owner};
 pub(super) use shell::Kept;
 

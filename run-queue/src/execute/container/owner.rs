@@ -1,6 +1,6 @@
 //! Whose a container is, as its labels say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::id::{Attempt, TaskId};
 use serde::Deserialize;
@@ -40,7 +40,7 @@ pub struct Found {
 impl Owner {
     /// A name that no other container has, now or later: a delivery that comes twice is two attempts with one number.
     pub(super) fn container_name(&self) -> String {
-        format!("flotilla-{}-{}-{:08x}", self.task, self.attempt, fastrand::u32(..))
+        format!("{}{:08x}", name_begins(&self.task, self.attempt), fastrand::u32(..))
     }
 
     pub(super) fn labels(&self) -> [String; 3] {
@@ -49,8 +49,28 @@ impl Owner {
     }
 }
 
+fn name_begins(task: &TaskId, attempt: Attempt) -> String {
+    format!("flotilla-{task}-{attempt}-")
+}
+
+/// Removes the folder for the output of a container that is gone, or never came to be.
+pub(in super::super) fn remove_output(spool: &Path, task: &TaskId, attempt: Attempt) {
+    let begins = name_begins(task, attempt);
+    let is_ours = |name: &str| {
+        let random = name.strip_prefix(&begins);
+        random.is_some_and(|it| it.len() == 8 && it.bytes().all(|it| it.is_ascii_hexdigit()))
+    };
+    for entry in std::fs::read_dir(spool).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(is_ours)
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(%error, folder = %entry.path().display(), "the output of a container is left");
+        }
+    }
+}
+
 /// The label that says where the output is.
-pub(super) fn output_label(file: &std::path::Path) -> String {
+pub(super) fn output_label(file: &Path) -> String {
     label((OUTPUT, file.display().to_string()))
 }
 

@@ -10,10 +10,10 @@ use common::queue::QueueNames;
 use common::task::{Kind, Task};
 
 use super::super::Executor;
-use super::super::container::{Container, Engine, Found};
+use super::super::container::{Container, Engine, Found, remove_output};
 use super::super::journal::{Begun, Inheritance, Journal, State};
 use super::super::outbox::is_in_progress;
-use super::super::secrets::{LockedFolder, abandoned};
+use super::super::secrets::{LeftSecrets, abandoned};
 use crate::handler::{Message, Remains};
 
 /// See the module.
@@ -23,8 +23,10 @@ pub struct LeftJob {
     pub(super) begun: Begun,
     /// None where the forge knows how it ended.
     pub(super) container: Option<Found>,
+    /// Whether the commit's status tells everybody that nothing is left to do.
+    is_seen: bool,
     /// What the container was given stays for as long as it runs.
-    pub(super) secrets: Vec<LockedFolder>,
+    pub(super) secrets: Vec<LeftSecrets>,
 }
 
 impl Remains for LeftJob {
@@ -66,18 +68,25 @@ pub(in super::super) async fn find(
         match (container, begun.state, message) {
             // Whoever told it may not have got as far as removing its container.
             (told, State::Told, Some(message)) => {
-                containers.extend(told);
+                match told {
+                    Some(found) => containers.push(found),
+                    None => remove_output(&cx.logs.spool, &begun.task, attempt(&begun)),
+                }
                 let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
-                left.push(LeftJob { message, begun, container: None, secrets });
+                let is_seen = is_judged_by_status(&begun);
+                left.push(LeftJob { message, begun, container: None, is_seen, secrets });
             }
             (container @ Some(_), State::Runs, Some(message)) => {
                 let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
-                left.push(LeftJob { message, begun, container, secrets });
+                left.push(LeftJob { message, begun, container, is_seen: false, secrets });
             }
-            // Its container is gone, or has never been.
+            // Its container is gone, or has never been; or its record cannot be read.
             (container, _, _) => {
-                containers.extend(container);
-                secrets.extract_if(.., |it| *it.task() == begun.task).for_each(LockedFolder::remove);
+                match container {
+                    Some(found) => remove(engine, found).await,
+                    None => remove_output(&cx.logs.spool, &begun.task, attempt(&begun)),
+                }
+                secrets.extract_if(.., |it| *it.task() == begun.task).for_each(LeftSecrets::remove);
                 forget(journal, &begun).await;
             }
         }
@@ -88,21 +97,37 @@ pub(in super::super) async fn find(
     left
 }
 
-/// Whether the forge shows that nobody has begun or ended it since. One that cannot be asked shows nothing else.
+/// What brings its own command is done whenever it is asked for, whatever the status says.
+fn is_judged_by_status(begun: &Begun) -> bool {
+    let task = Task::parse(begun.body.as_bytes());
+    task.is_ok_and(|it| matches!(it.kind, Kind::Job(job) if job.context.is_some() && job.command.is_none()))
+}
+
+/// Whether anything is left to do. A forge that cannot be asked does not show that another worker has begun or ended it.
 pub(in super::super) async fn is_open(left: &LeftJob, cx: &Executor) -> bool {
-    let LeftJob { begun, container: Some(_), .. } = left else { return true };
+    let begun = &left.begun;
+    if left.is_seen {
+        tracing::info!(task.id = %begun.task, "what was left here is told already");
+        return false;
+    }
+    if left.container.is_none() {
+        return true;
+    }
     let Ok(Task { kind: Kind::Job(job), .. }) = Task::parse(begun.body.as_bytes()) else { return true };
     let (Some(forge), Some(context)) = (cx.forges.get(job.forge.as_ref()), &job.context) else { return true };
-    match forge.statuses(&job.repo, &begun.sha).await {
-        Ok(all) => {
-            let stands = all.iter().find(|it| it.context == context.as_str());
-            !stands.is_some_and(|it| is_anothers(it, &cx.host))
-        }
+    let all = match forge.statuses(&job.repo, &begun.sha).await {
+        Ok(all) => all,
         Err(error) => {
             tracing::warn!(error = %Chain(&error), task.id = %begun.task, "the forge does not say whether another worker has ended what was left here");
-            true
+            return true;
         }
+    };
+    let stands = all.iter().find(|it| it.context == context.as_str());
+    let is_open = !stands.is_some_and(|it| is_anothers(it, &cx.host));
+    if !is_open {
+        tracing::info!(task.id = %begun.task, "another worker has ended what was left here");
     }
+    is_open
 }
 
 /// Whether a status says that another attempt has begun or ended. Decides; does no I/O.
@@ -116,13 +141,16 @@ fn is_anothers(stands: &Status, host: &str) -> bool {
     }
 }
 
+fn attempt(begun: &Begun) -> Attempt {
+    Attempt::from_wire(Some(begun.attempt.into()))
+}
+
 /// None for what is not ours to read, such as the record of a later version.
 fn message(begun: &Begun) -> Option<Message> {
-    let Begun { task, attempt, queue, delivery, trace, body, .. } = begun;
+    let Begun { task, queue, delivery, trace, body, .. } = begun;
     let queue = QueueNames::default().parse(queue)?;
-    let attempt = Attempt::from_wire(Some((*attempt).into()));
     let (id, delivery, trace) = (task.clone(), delivery.clone(), trace.parse().ok()?);
-    let headers = Headers { id, attempt, awaited: false, delivery, trace };
+    let headers = Headers { id, attempt: attempt(begun), awaited: false, delivery, trace };
     Some(Message { queue, body: body.clone().into(), headers })
 }
 

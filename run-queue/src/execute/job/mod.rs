@@ -34,7 +34,7 @@ use super::container::{Container, Found};
 use super::journal::Begun;
 use super::outbox::News;
 use super::room;
-use super::secrets::{LockedFolder, SecretFolder};
+use super::secrets::{LeftSecrets, SecretFolder};
 use crate::handler::{Failure, Work};
 
 /// Runs the job and tells how it ended. What is ours or the infrastructure's is reported as an error and tried again.
@@ -87,7 +87,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
     let claimed = work.claim(&claim).await;
     // Whoever began it and is gone may have ended it, too.
     if matches!(claimed, Err(Failure::Left | Failure::Spent))
-        && let Standing::Judged(verdict) = plan.standing().await?
+        && let Standing::Judged(verdict) = plan.standing(&page(&plan.slug, cx)).await?
     {
         work.forget_claim(&claim).await;
         let what = judged(&plan, &verdict, cx);
@@ -99,7 +99,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
         tracing::info!(repo.name = %job.repo, "the verdict is kept here for the forge to take; nothing is run");
         return Ok(Taken { plan, what: Next::Nothing });
     }
-    let standing = plan.standing().await?;
+    let standing = plan.standing(&page(&plan.slug, cx)).await?;
     if let (Standing::Stale(_) | Standing::Due, Some(key)) = (&standing, &key) {
         cx.outbox.supersede(key).await.map_err(Failure::retry)?;
     }
@@ -204,7 +204,7 @@ async fn put_away(container: Option<Container>) {
 /// Goes on with a job that another process of this host has left, and tells how it ended.
 pub(super) async fn resume(left: LeftJob, work: &Work, cx: &Executor) -> Result<(), Failure> {
     let LeftJob { begun, container, secrets, .. } = left;
-    let secrets: Vec<_> = secrets.into_iter().map(LockedFolder::own).collect();
+    let secrets: Vec<_> = secrets.into_iter().map(LeftSecrets::own).collect();
     // Without one it ended, and that was told; only its message was not settled.
     let Some(found) = container else { return Ok(()) };
     let ended = go_on(&begun, found, work, cx).await;
@@ -250,7 +250,7 @@ pub(super) async fn give_up(left: LeftJob, cx: &Executor) {
     if let Some(found) = left.container {
         left::remove(&cx.container.engine, found).await;
     }
-    left.secrets.into_iter().for_each(LockedFolder::remove);
+    left.secrets.into_iter().for_each(LeftSecrets::remove);
     if let Some(journal) = cx.journal() {
         left::forget(journal, &left.begun).await;
     }

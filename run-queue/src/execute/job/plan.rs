@@ -162,8 +162,9 @@ impl Plan<'_> {
     }
 
     /// Whether there is anything left to do. A verdict comes first: a commit that was judged in its time is told nothing more.
-    pub(super) async fn standing(&self) -> Result<Standing, Failure> {
-        if let Some(verdict) = self.verdict().await.map_err(Failure::forge)? {
+    /// `page` is that of its log.
+    pub(super) async fn standing(&self, page: &str) -> Result<Standing, Failure> {
+        if let Some(verdict) = self.verdict(page).await.map_err(Failure::forge)? {
             return Ok(Standing::Judged(verdict));
         }
         let stale = match &self.pull {
@@ -174,13 +175,17 @@ impl Plan<'_> {
     }
 
     /// The commit's verdict, if it has one. Work that brings its own command, such as a refresh of an image, depends on more than
-    /// the commit, and is done whenever it is asked for.
-    async fn verdict(&self) -> Result<Option<Status>, ForgeError> {
-        let Some(context) = self.job.context.as_ref().filter(|_| self.job.command.is_none()) else {
+    /// the commit, and is done whenever it is asked for; only what has this very log was asked for before.
+    async fn verdict(&self, page: &str) -> Result<Option<Status>, ForgeError> {
+        let Some(context) = &self.job.context else { return Ok(None) };
+        let is_named = self.job.slug.is_some();
+        if self.job.command.is_some() && !is_named {
             return Ok(None);
-        };
+        }
         let statuses = self.forge.statuses(&self.job.repo, &self.sha).await?;
-        Ok(statuses.into_iter().find(|it| it.context == context.as_str() && it.state.is_verdict()))
+        let counts = |it: &Status| self.job.command.is_none() || it.target_url.as_deref() == Some(page);
+        let is_verdict = |it: &Status| it.context == context.as_str() && it.state.is_verdict() && counts(it);
+        Ok(statuses.into_iter().find(is_verdict))
     }
 
     /// Asks the forge for what the job leaves open about what runs.

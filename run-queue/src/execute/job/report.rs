@@ -46,7 +46,12 @@ impl Reporter<'_> {
     pub(super) async fn end(&self, verdict: &Verdict, begun: Option<NewStatus>) -> Result<(), Failure> {
         let report = Report { begun, ..self.last(verdict) };
         deliver(report, self.plan.forge, self.work, self.cx).await?;
-        self.cx.told(&self.work.headers.id).await;
+        // What is tried again is not done, though the forge knows how this attempt ended.
+        if verdict.is_trouble() {
+            self.cx.forget(&self.work.headers.id).await;
+        } else {
+            self.cx.told(&self.work.headers.id).await;
+        }
         tracing::info!(repo.name = %self.plan.job.repo, log = self.url, state = ?verdict.state(), "the job has ended");
         Ok(())
     }

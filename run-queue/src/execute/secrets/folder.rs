@@ -1,23 +1,20 @@
-//! Where inline secrets are for a run: a private folder in memory, which nothing writes to a disk.
-//!
-//! The folder belongs to a task, and is gone with its [`SecretFolder`] however the run ends. A worker that is killed leaves it;
-//! as long as its maker lives, it is locked, so whoever finds one without a lock may remove it, or go on with it. So does a worker
-//! that hands its job over, on purpose.
+//! Where inline secrets are for a run: a private folder in memory, which nothing writes to a disk. It belongs to a task, so whoever
+//! goes on with a job that was left finds what its container was given.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use common::id::TaskId;
-use rustix::fs::{Access, OFlags};
+use rustix::fs::Access;
+
+use super::super::folder::{LockedFolder, OwnFolder};
 
 const PREFIX: &str = "flotilla-secrets-";
 /// statfs(2): what memory calls itself.
 const TMPFS: u32 = 0x0102_1994;
 const RAMFS: u32 = 0x8584_58f6;
-/// Another process may take a new folder for one that was left, once or twice.
-const TRIES: usize = 5;
 
 /// None of the places will do.
 #[derive(Debug, thiserror::Error)]
@@ -28,43 +25,31 @@ pub struct NoPlace {
     tried: String,
 }
 
-/// A private folder, locked as long as this lives and gone with it.
+/// The folder of a task's secrets, gone with this.
 #[derive(Debug)]
-pub(in super::super) struct SecretFolder(LockedFolder);
+pub(in super::super) struct SecretFolder(OwnFolder);
 
-/// A private folder that was left. As long as this lives, nobody else takes it.
+/// One that a worker left that is gone.
 #[derive(Debug)]
-pub(in super::super) struct LockedFolder {
-    path: PathBuf,
+pub(in super::super) struct LeftSecrets {
+    folder: LockedFolder,
     task: TaskId,
-    _lock: File,
 }
 
 impl SecretFolder {
     /// Makes a new one for a task, in the first of these places that is in memory.
     pub(super) fn make(places: &[PathBuf], task: &TaskId) -> io::Result<Self> {
         let place = place(places).map_err(io::Error::other)?;
-        for _ in 0..TRIES {
-            let made = tempfile::Builder::new()
-                .prefix(&format!("{PREFIX}{task}."))
-                .permissions(Permissions::from_mode(0o700))
-                .tempdir_in(place)?;
-            if let Some(folder) = LockedFolder::lock(made.path(), task.clone())? {
-                // From here on it is ours to remove.
-                let _ = made.keep();
-                return Ok(folder.own());
-            }
-        }
-        Err(io::Error::other("somebody removes each new folder at once"))
+        OwnFolder::make(place, &format!("{PREFIX}{task}.")).map(Self)
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0.path
+        self.0.path()
     }
 
     /// Leaves it to whoever goes on with its task. It stays locked for as long as this process lives.
     pub(in super::super) fn leave(self) {
-        std::mem::forget(self);
+        self.0.leave();
     }
 
     /// Makes a folder that everybody in the container can look into; who is outside cannot reach it.
@@ -73,27 +58,8 @@ impl SecretFolder {
     }
 }
 
-impl LockedFolder {
-    /// None where somebody else has the lock, or has removed it meanwhile.
-    fn lock(path: &Path, task: TaskId) -> io::Result<Option<Self>> {
-        let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::DIRECTORY).bits()).unwrap_or_default();
-        let folder = match File::options().read(true).custom_flags(flags).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        match folder.try_lock() {
-            Err(fs::TryLockError::WouldBlock) => return Ok(None),
-            Err(fs::TryLockError::Error(error)) => return Err(error),
-            Ok(()) => {}
-        }
-        let same =
-            |it: &fs::Metadata, other: &fs::Metadata| (it.dev(), it.ino()) == (other.dev(), other.ino());
-        let ours = folder.metadata()?;
-        let is_there = fs::symlink_metadata(path).is_ok_and(|it| same(&it, &ours));
-        Ok(is_there.then(|| Self { path: path.to_owned(), task, _lock: folder }))
-    }
-
-    /// The task that it was made for.
+impl LeftSecrets {
+    /// The task that they were for.
     pub(in super::super) fn task(&self) -> &TaskId {
         &self.task
     }
@@ -106,16 +72,7 @@ impl LockedFolder {
 
     /// From here on it is ours to remove.
     pub(in super::super) fn own(self) -> SecretFolder {
-        SecretFolder(self)
-    }
-}
-
-impl Drop for SecretFolder {
-    fn drop(&mut self) {
-        let LockedFolder { path, .. } = &self.0;
-        if let Err(error) = fs::remove_dir_all(path) {
-            tracing::error!(folder = %path.display(), %error, "a folder of secrets could not be removed");
-        }
+        SecretFolder(self.folder.own())
     }
 }
 
@@ -136,24 +93,20 @@ fn is_memory(path: &Path) -> bool {
 }
 
 /// The folders that processes left that are gone.
-pub(in super::super) fn abandoned(places: &[PathBuf]) -> Vec<LockedFolder> {
-    let entries = places.iter().filter_map(|it| fs::read_dir(it).ok()).flatten().flatten();
-    let left = entries.filter_map(|entry| {
-        let task = task_of(entry.file_name().to_str()?)?;
-        let (path, ours) = (entry.path(), rustix::process::geteuid().as_raw());
-        let mine = fs::symlink_metadata(&path).is_ok_and(|it| it.is_dir() && it.uid() == ours);
-        if mine { LockedFolder::lock(&path, task).ok().flatten() } else { None }
-    });
-    left.collect()
-}
-
-fn task_of(name: &str) -> Option<TaskId> {
-    let (task, _random) = name.strip_prefix(PREFIX)?.rsplit_once('.')?;
-    TaskId::new(task).ok()
+pub(in super::super) fn abandoned(places: &[PathBuf]) -> Vec<LeftSecrets> {
+    let left = places.iter().flat_map(|it| LockedFolder::abandoned(it, PREFIX));
+    left.filter_map(|folder| {
+        let (task, _random) = folder.name_after(PREFIX)?.rsplit_once('.')?;
+        Some(LeftSecrets { task: TaskId::new(task).ok()?, folder })
+    })
+    .collect()
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     /// A folder in memory for one test. Where there is none, such as on a Mac, there is nothing to test.
@@ -187,7 +140,7 @@ pub(super) mod tests {
         let folder = SecretFolder::make(&places, &task("0199-a.b")).unwrap();
         let path = folder.path().to_owned();
         let mode = fs::metadata(&path).unwrap().mode();
-        assert_eq!((mode & 0o777, folder.0.task().as_str()), (0o700, "0199-a.b"));
+        assert_eq!(mode & 0o777, 0o700);
         fs::write(path.join("s"), "x").unwrap();
         assert!(abandoned(&places).is_empty(), "its maker lives");
         let panicked = std::thread::spawn(move || {
@@ -214,7 +167,7 @@ pub(super) mod tests {
         assert!(abandoned(&places).is_empty(), "who found it has it");
         drop(found);
         assert!(path.exists(), "who looked need not be the one who removes it");
-        abandoned(&places).into_iter().for_each(LockedFolder::remove);
+        abandoned(&places).into_iter().for_each(LeftSecrets::remove);
         assert!(!path.exists());
         assert!(memory.path().join("other").exists());
     }

@@ -13,7 +13,7 @@ use common::id::{SecretName, TaskId};
 use secrecy::{ExposeSecret, SecretSlice};
 
 pub use self::folder::NoPlace;
-pub(super) use self::folder::{LockedFolder, SecretFolder, abandoned, place};
+pub(super) use self::folder::{LeftSecrets, SecretFolder, abandoned, place};
 pub(super) use self::rule::{Author, Decision, Origin, Rules};
 use self::values::Values;
 use super::{ContainerSettings, InlineSecret, SecretSettings};

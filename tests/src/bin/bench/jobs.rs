@@ -12,9 +12,11 @@ use anyhow::{Context, Result, ensure};
 use common::Clock;
 use common::broker::{Headers, Outgoing, Publisher};
 use common::id::{CommitSha, RepoName};
-use common::queue::Queue;
+use common::queue::{Queue, QueueNames};
 use jiff::Timestamp;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde_json::{Value, json};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -51,6 +53,8 @@ struct Quiet {
 /// One round.
 struct Round {
     quiet: Vec<Quiet>,
+    /// From SIGTERM until the broker has no consumer of the worker any more, in milliseconds.
+    intake: f64,
     /// From the closing of a stubborn job's pull until its container has ended, in milliseconds.
     stop: f64,
     chatty: Chatty,
@@ -87,6 +91,10 @@ pub(super) async fn measure(effort: Effort) -> Result<Table> {
 }
 
 async fn rounds(fleet: &mut Fleet, engine: &Recorder, effort: Effort) -> Result<Vec<Round>> {
+    let mut intakes = vec![];
+    for _ in 0..effort.rounds {
+        intakes.push(intake(fleet).await?);
+    }
     fleet.start_worker(&["execute"]).await?;
     let session = fleet.session().await?;
     session.declare(&[Queue::Public]).await?;
@@ -94,14 +102,14 @@ async fn rounds(fleet: &mut Fleet, engine: &Recorder, effort: Effort) -> Result<
     let stand = Stand { fleet, engine, worker, publisher: session.publisher().await? };
     stand.quiet("bench/warm-up").await?;
     let mut rounds = vec![];
-    for round in 0..effort.rounds {
+    for (round, intake) in intakes.into_iter().enumerate() {
         let mut quiet = vec![];
         for job in 0..JOBS {
             quiet.push(stand.quiet(&format!("bench/quiet-{round}-{job}")).await?);
         }
         let stop = stand.stop(&format!("bench/stubborn-{round}")).await?;
         let chatty = stand.chatty(&format!("bench/chatty-{round}"), effort.seconds.max(5)).await?;
-        rounds.push(Round { quiet, stop, chatty });
+        rounds.push(Round { quiet, intake, stop, chatty });
     }
     session.close().await;
     Ok(rounds)
@@ -121,12 +129,36 @@ fn rows(rounds: &[Round]) -> Vec<Row> {
         job("end of the container to the last status", |it| it.end).target(Target::Under(200.0)),
         Row::new("pull closed to the end of the container", Unit::Milliseconds, all(&|it| it.stop))
             .target(Target::Under(2000.0)),
+        Row::new("SIGTERM to the end of the intake", Unit::Milliseconds, all(&|it| it.intake))
+            .target(Target::Under(100.0)),
         Row::new("8 chatty jobs, MB/s of each", Unit::Ratio, all(&|it| it.chatty.rate)),
         Row::new("  memory of the worker", Unit::Megabytes, all(&|it| it.chatty.memory))
             .target(Target::Under(50.0)),
         Row::new("  processors of the worker", Unit::Ratio, all(&|it| it.chatty.processors))
             .target(Target::Under(1.0)),
     ]
+}
+
+/// Has a worker with one busy slot end, and looks how soon it is out of its queue.
+async fn intake(fleet: &mut Fleet) -> Result<f64> {
+    fleet.start_worker(&["execute", "--queue", "internal"]).await?;
+    let queue = QueueNames::default().of(Queue::Internal).to_owned();
+    let channel = fleet.bare_client().await?.create_channel().await?;
+    let look = async || {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await
+    };
+    fleet.publish("internal", &json!({"command": "sleep 1"}).to_string()).await?;
+    while look().await?.message_count() > 0 {
+        tokio::time::sleep(POLL).await;
+    }
+    ensure!(look().await?.consumer_count() > 0, "the worker does not consume");
+    let asked = Instant::now();
+    fleet.worker(0)?.signal(Signal::TERM)?;
+    while look().await?.consumer_count() > 0 {}
+    let took = asked.elapsed().as_secs_f64() * 1000.0;
+    fleet.worker_ended(0).await?;
+    Ok(took)
 }
 
 /// An engine that writes down when it is called to run a container, and with which words.

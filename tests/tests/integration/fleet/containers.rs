@@ -9,6 +9,7 @@ use run_queue::execute::{Container, Engine as Containers};
 use serde_json::{Value, json};
 use tests::engine::Engine;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test, run_test_with};
+use tests::wait::until;
 use tokio::io::AsyncReadExt;
 
 use super::{change, repo};
@@ -88,12 +89,7 @@ async fn behind_a_socket(engine: &Engine, folder: &Path) -> Result<(tokio::proce
     let mut service = engine.podman();
     service.args(["system", "service", "--time=0", &url]).stdout(Stdio::null()).stderr(Stdio::null());
     let service = service.spawn()?;
-    let appears = async {
-        while !folder.join("podman.sock").exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, appears).await?;
+    until("podman's socket", async || Ok(folder.join("podman.sock").exists())).await?;
     Ok((service, format!("command = [\"podman\", \"--remote\", \"--url={url}\"]")))
 }
 
@@ -182,12 +178,7 @@ async fn a_job_that_is_waiting_for_its_image_can_be_ended() {
     run_test_with(Setup { container, ..Setup::default() }, async |fleet: &mut Fleet| -> Result<()> {
         let repo = repo(fleet, "true").await?;
         let pull = fleet.open_pull(&repo, &change()).await?;
-        let begun = async {
-            while !folder.path().join("engine.begun").exists() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(DEADLINE, begun).await?;
+        until("the engine's call", async || Ok(folder.path().join("engine.begun").exists())).await?;
         fleet.forge.close(&repo, pull.number)?;
         let status = fleet.wait_for(&pull, "debian", StatusState::Failure).await?;
         let log = fleet.log_text(&status).await?;

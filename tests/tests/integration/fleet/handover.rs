@@ -12,8 +12,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::engine::Container;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
+use tests::wait::until;
 
-use super::claims::{ONE_RUN, TWO_RUNS, no_claims, open_gate, quick, says, wait_for_line};
+use super::gate::{ELSEWHERE, ONE_RUN, TWO_RUNS, no_claims, open_gate, quick, says, wait_for_line};
 use super::repo;
 use super::worker::{no_worker, wait_for_file};
 
@@ -127,22 +128,14 @@ async fn what_is_handed_over_and_nobody_takes_up_is_begun_elsewhere() {
         fleet.start_worker(&["execute", "--handover"]).await?;
         let (repo, tip) = counting_job(fleet).await?;
         let first = fleet.engine.containers().await?;
-        // As on another host: what the first has left of all of its queues is not for this one.
-        fleet.start_worker(&["execute", "--queue", "public"]).await?;
+        fleet.start_worker(&ELSEWHERE).await?;
         hand_over(fleet, &first).await?;
-        let another = async {
-            while fleet.engine.containers().await?.len() < 2 {}
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(DEADLINE, another).await??;
+        until("another container", async || Ok(fleet.engine.containers().await?.len() == 2)).await?;
         fleet.start_worker(&["execute"]).await?;
         let too_late = says("another worker has begun what was left here");
         fleet.worker(1)?.wait_until("that it is too late", DEADLINE, too_late).await?;
-        let gone = async {
-            while fleet.engine.containers().await?.iter().any(|it| first.contains(it)) {}
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(DEADLINE, gone).await??;
+        let is_gone = async || Ok(!fleet.engine.containers().await?.iter().any(|it| first.contains(it)));
+        until("the end of the first container", is_gone).await?;
         open_gate(fleet, &repo, &tip).await?;
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
@@ -229,11 +222,10 @@ async fn a_worker_that_is_asked_to_end_is_out_of_the_queues_at_once() {
         assert_eq!(consumers(&channel, "public").await?, 3, "two are busy, and one waits");
         let asked = Instant::now();
         fleet.worker(0)?.signal(Signal::TERM)?;
-        let gone = async {
-            while consumers(&channel, "public").await? > 0 || consumers(&channel, "internal").await? > 0 {}
-            anyhow::Ok(asked.elapsed())
-        };
-        let took = tokio::time::timeout(DEADLINE, gone).await??;
+        let is_out =
+            async || Ok(consumers(&channel, "public").await? + consumers(&channel, "internal").await? == 0);
+        until("the end of the intake", is_out).await?;
+        let took = asked.elapsed();
         ensure!(took < Duration::from_secs(2), "it took {took:?}");
         // It is not given what comes now, nor when there is room again.
         fleet.publish("public", r#"{"command": "true"}"#).await?;

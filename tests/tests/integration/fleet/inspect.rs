@@ -44,6 +44,18 @@ async fn work_that_waits_for_another_attempt_can_be_seen() {
             assert_eq!(seen, ["a", "b", "c"], "in the order of their pauses, and still there");
         }
         assert_eq!(session.depth_of("retry.public.602112").await?, 2);
+        let [plain, waiting] = [
+            fleet.inspect(&["-q", "public"]).await?,
+            fleet.inspect(&["-q", "public", "-q", "webhook", "--waiting"]).await?,
+        ];
+        assert_eq!(plain, "public queue:\nqueue public does not exist or is empty\n");
+        assert_eq!(
+            waiting,
+            "public queue:\nqueue public does not exist or is empty\n\
+             webhook queue:\nqueue webhook does not exist or is empty\n\
+             waiting for public, in retry.public.602112:\na\nb\n\
+             waiting for public, in retry.public.4816896:\nc\n"
+        );
         assert_eq!(session.depth(Queue::Public).await?, 0);
         session.close().await;
         let channel = fleet.bare_client().await?.create_channel().await?;

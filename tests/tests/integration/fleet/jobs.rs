@@ -1,12 +1,13 @@
 //! Jobs: what developers see of them.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use common::forge::StatusState;
 use common::id::{BranchName, Context as StatusContext};
 use serde_json::json;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test, run_test_with};
 use tests::forge::{Fault, Reply};
 use tests::git::File;
+use tests::wait::until;
 
 use super::{change, repo};
 
@@ -40,23 +41,18 @@ async fn the_log_can_be_followed_while_the_job_runs() {
         };
         let status = fleet.forge.wait_for_status(&repo, &pull.sha, "debian", DEADLINE, running).await?;
         let folder = fleet.log_folder(&status)?;
-        let live = async {
-            loop {
-                let chunks = std::fs::read_to_string(folder.join("log.chunks")).unwrap_or_default();
-                let sizes: Vec<u64> = serde_json::from_str(&chunks).unwrap_or_default();
-                let (mut text, mut start) = (String::new(), 0);
-                for size in sizes {
-                    let name = format!("log.{start}-{}", start + size);
-                    text += &std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-                    start += size;
-                }
-                if text.contains("the first line\n") {
-                    break;
-                }
-                tokio::task::yield_now().await;
+        let is_live = async || {
+            let chunks = std::fs::read_to_string(folder.join("log.chunks")).unwrap_or_default();
+            let sizes: Vec<u64> = serde_json::from_str(&chunks).unwrap_or_default();
+            let (mut text, mut start) = (String::new(), 0);
+            for size in sizes {
+                let name = format!("log.{start}-{}", start + size);
+                text += &std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+                start += size;
             }
+            Ok(text.contains("the first line\n"))
         };
-        tokio::time::timeout(DEADLINE, live).await.context("no live log")?;
+        until("the live log", is_live).await?;
         assert!(!folder.join("log").exists(), "the whole log is there when the job has ended");
         fleet.git.branch("octo/app", "go", "main").await?;
         let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;

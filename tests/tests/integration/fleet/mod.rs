@@ -1,11 +1,13 @@
 //! The fleet as its users see it.
 
+mod adoption;
 mod claims;
 mod configuration;
 mod containers;
 mod contract;
 mod dead;
 mod examples;
+mod gate;
 mod handover;
 mod hostile;
 mod inspect;
@@ -22,6 +24,7 @@ mod scanner;
 mod secrets;
 mod slice;
 mod statistics;
+mod steps;
 mod superseded;
 mod sweep;
 mod worker;

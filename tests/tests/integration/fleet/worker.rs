@@ -9,6 +9,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test, run_test_with};
+use tests::wait::until;
 
 use super::{change, repo};
 
@@ -298,10 +299,5 @@ async fn operators_see_a_worker() {
 }
 
 pub(super) async fn wait_for_file(file: &std::path::Path) -> Result<()> {
-    let appears = async {
-        while !file.exists() {
-            tokio::task::yield_now().await;
-        }
-    };
-    Ok(tokio::time::timeout(DEADLINE, appears).await?)
+    until(&file.display().to_string(), async || Ok(file.exists())).await
 }

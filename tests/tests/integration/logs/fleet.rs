@@ -5,6 +5,7 @@ use common::forge::StatusState;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
 use tests::forge::StatusRecord;
 use tests::s3::S3Server;
+use tests::wait::until;
 
 use crate::fleet::{change, repo};
 
@@ -63,13 +64,8 @@ async fn a_job_outlasts_an_outage_of_the_bucket() -> Result<()> {
         server.go_away().await;
         fleet.git.branch("octo/app", "go", "main").await?;
         // The container ends; what is left to do is the log's end.
-        let ended = async {
-            while !fleet.engine.running_containers().await?.is_empty() {
-                tokio::task::yield_now().await;
-            }
-            anyhow::Ok(())
-        };
-        tokio::time::timeout(DEADLINE, ended).await.context("the job has not ended")??;
+        let ended = async || Ok(fleet.engine.running_containers().await?.is_empty());
+        until("the end of the job", ended).await?;
         server.come_back().await?;
         let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;
         let log = beside(&server, &status, "log").await?;

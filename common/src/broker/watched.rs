@@ -1,0 +1,153 @@
+//! A session, watched to its end.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::session::SessionEvent;
+use super::{BrokerError, Publisher, Session};
+
+/// How often the broker is asked for a sign of life. An answer may take ten seconds ([`super::session::LIMIT`]), so a broker that falls
+/// silent is noticed within fifteen.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// The client library notices by itself when a peer has been silent for two heartbeats.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The end of a session.
+#[derive(Debug)]
+pub struct Watched {
+    /// Why.
+    pub error: BrokerError,
+    /// The last moment at which the broker is known to have had us.
+    pub last_heard: Instant,
+}
+
+impl Session {
+    /// Returns when the session is lost, or this publisher of it. `tell` is told whether the broker has an alarm, each time that this
+    /// changes.
+    ///
+    /// During an alarm only the connection's own events count: a broker that reads nothing answers no question, and another session
+    /// would be no better off, while the broker would keep this one's claims for a worker that has left it.
+    pub async fn watch(&self, publisher: &Publisher, tell: impl Fn(bool)) -> Watched {
+        follow(|| self.event(), || publisher.broken(), || self.probe(), tell).await
+    }
+}
+
+async fn follow(
+    event: impl AsyncFn() -> SessionEvent,
+    broken: impl AsyncFn() -> BrokerError,
+    probe: impl AsyncFn() -> Result<(), BrokerError>,
+    tell: impl Fn(bool),
+) -> Watched {
+    let mut last_heard = Instant::now();
+    let mut is_blocked = false;
+    let error = loop {
+        let event = tokio::select! {
+            biased;
+            error = broken(), if !is_blocked => break error,
+            event = event() => event,
+            error = silence(&probe, &mut last_heard), if !is_blocked => break error,
+        };
+        match event {
+            SessionEvent::Blocked(_) => is_blocked = true,
+            SessionEvent::Unblocked => is_blocked = false,
+            SessionEvent::Lost(error) => break error,
+        }
+        tell(is_blocked);
+        last_heard = Instant::now();
+    };
+    if is_blocked {
+        last_heard = last_heard.max(Instant::now().checked_sub(SILENCE).unwrap_or(last_heard));
+    }
+    Watched { error, last_heard }
+}
+
+/// Who answers has heard the question: so the broker was there when it was asked, and may have been gone right after.
+async fn silence(probe: &impl AsyncFn() -> Result<(), BrokerError>, last_heard: &mut Instant) -> BrokerError {
+    loop {
+        sleep(PROBE_EVERY).await;
+        let asked = Instant::now();
+        match probe().await {
+            Ok(()) => *last_heard = asked,
+            Err(error) => return error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use tokio::sync::{Mutex, mpsc, watch};
+
+    use super::*;
+
+    fn lost(why: &str) -> BrokerError {
+        BrokerError::Lost(why.to_owned())
+    }
+
+    /// What comes of these events, one a minute, where the publisher breaks during the first alarm.
+    async fn follow_an_alarm(events: Vec<SessionEvent>) -> (String, Vec<bool>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (receiver, (breaks, broken)) = (Mutex::new(receiver), watch::channel(false));
+        let told = RefCell::new(Vec::new());
+        let tell = |is_blocked| {
+            told.borrow_mut().push(is_blocked);
+            if is_blocked {
+                breaks.send_replace(true);
+            }
+        };
+        let event = async || receiver.lock().await.recv().await.unwrap();
+        let broken = async || {
+            broken.clone().wait_for(|it| *it).await.unwrap();
+            lost("the publisher broke")
+        };
+        let happen = async {
+            for event in events {
+                sleep(Duration::from_mins(1)).await;
+                sender.send(event).unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let watched = tokio::select! {
+            watched = follow(event, broken, async || Ok(()), tell) => watched,
+            () = happen => unreachable!("it never ends"),
+        };
+        (watched.error.to_string(), told.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_publisher_that_breaks_during_an_alarm_ends_the_session_after_it() {
+        let events = vec![SessionEvent::Blocked(String::new()), SessionEvent::Unblocked];
+        let (error, told) = follow_an_alarm(events).await;
+        assert!(error.ends_with("the publisher broke"), "{error}");
+        assert_eq!(told, [true, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_lost_during_an_alarm_ends_the_session_at_once() {
+        let events = vec![SessionEvent::Blocked(String::new()), SessionEvent::Lost(lost("the broker ended"))];
+        let (error, told) = follow_an_alarm(events).await;
+        assert!(error.ends_with("the broker ended"), "{error}");
+        assert_eq!(told, [true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_falls_silent_is_noticed_and_was_last_heard_when_it_was_asked() {
+        let begun = Instant::now();
+        let answers = Cell::new(3);
+        let probe = async || {
+            if answers.replace(answers.get() - 1) > 0 {
+                return Ok(());
+            }
+            sleep(Duration::from_secs(10)).await;
+            Err(lost("no answer"))
+        };
+        let quiet = async || std::future::pending().await;
+        let watched = follow(quiet, async || std::future::pending().await, probe, |_| {}).await;
+        assert!(watched.error.to_string().ends_with("no answer"), "{}", watched.error);
+        assert_eq!((watched.last_heard - begun).as_secs(), 15);
+        assert_eq!(begun.elapsed().as_secs(), 30);
+    }
+}
