@@ -15,9 +15,7 @@ const REST: Duration = Duration::from_secs(10);
 
 /// Whether there is room in each of these folders. If not, the message is for others, or for later.
 pub(super) async fn look(folders: [&Path; 2], work: &Work) -> Result<(), Failure> {
-    let folders = folders.map(Path::to_owned);
-    let looked = tokio::task::spawn_blocking(move || folders.iter().try_for_each(try_folder)).await;
-    let Ok(Err(reason)) = looked else { return Ok(()) };
+    let Err(reason) = is_in(folders).await else { return Ok(()) };
     tracing::error!(reason, "this host has no room for a job, and leaves it to others");
     tokio::select! {
         () = tokio::time::sleep(REST) => {}
@@ -25,6 +23,13 @@ pub(super) async fn look(folders: [&Path; 2], work: &Work) -> Result<(), Failure
         () = work.cancelled.cancelled() => return Err(Failure::Abandoned),
     }
     Err(Failure::Later { reason, at_least: Duration::ZERO })
+}
+
+/// Whether there is room in each of these folders; the error is why not.
+pub(super) async fn is_in<const N: usize>(folders: [&Path; N]) -> Result<(), String> {
+    let folders = folders.map(Path::to_owned);
+    let looked = tokio::task::spawn_blocking(move || folders.iter().try_for_each(try_folder)).await;
+    looked.unwrap_or(Ok(()))
 }
 
 fn try_folder(folder: &PathBuf) -> Result<(), String> {

@@ -124,7 +124,7 @@ impl Verdict {
         if !work.is_shared() {
             self.doubled.extend(work.doubled(excuses).iter().map(|it| work.finding(it)));
         }
-        self.wrong.extend(work.contradictions(stored).iter().map(|it| work.finding(it)));
+        self.wrong.extend(work.contradictions(stored, excuses).iter().map(|it| work.finding(it)));
         self.recovered += usize::from(work.is_recovered());
     }
 

@@ -215,7 +215,16 @@ fn a_verdict_that_is_not_the_commits_own_is_found() {
     let log = format!("title\n\n{}\nJob ran successfully.  :)\n", printed(OTHER, "r1"));
     assert!(one(&Case { log, ..Case::clean() }).contains(&format!("its log is that of {OTHER}")));
     let log = Case::clean().log.replacen("part 3 line 50\n", "", 1);
-    assert!(one(&Case { log, ..Case::clean() }).contains("its log differs"));
+    let gap = Case { log, ..Case::clean() };
+    assert!(one(&gap).contains("its log differs"));
+    let full = |from, to| {
+        let full = Excuse { place: Place::Disk, ..excuse(Loss::Disk, from, to) };
+        Case { excuses: vec![full], ..gap.clone() }
+    };
+    let none: [String; 0] = [];
+    assert_eq!(full(12, 14).found(), none);
+    assert!(one(&full(12, 17)).contains("its log differs"), "it is full at the end, which is seen");
+    assert!(one(&full(2, 9)).contains("its log differs"), "it was full before");
 }
 
 #[test]

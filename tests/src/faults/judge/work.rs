@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use common::forge::StatusState;
 
+use super::super::fault::Place;
 use super::super::older;
 use super::super::people::{Head, PullStory};
 use super::super::register::Signed;
@@ -104,14 +105,18 @@ impl Work<'_> {
     }
 
     /// What verdicts say that is not true.
-    pub(super) fn contradictions(&self, stored: impl Fn(&StatusRecord) -> Stored) -> Vec<String> {
+    pub(super) fn contradictions(
+        &self,
+        stored: impl Fn(&StatusRecord) -> Stored,
+        excuses: &Excuses,
+    ) -> Vec<String> {
         let mut begun: Option<&StatusRecord> = None;
         let mut found = Vec::new();
         for status in self.statuses {
             if is_begun(status) {
                 begun = Some(status);
             } else if is_verdict(status) {
-                found.extend(self.contradiction(status, begun, &stored));
+                found.extend(self.contradiction(status, begun, &stored, excuses));
             }
         }
         found
@@ -122,6 +127,7 @@ impl Work<'_> {
         status: &StatusRecord,
         begun: Option<&StatusRecord>,
         stored: impl Fn(&StatusRecord) -> Stored,
+        excuses: &Excuses,
     ) -> Option<String> {
         let words = status.description.as_deref().unwrap_or_default();
         let says = |part: &str| words.contains(part);
@@ -135,8 +141,13 @@ impl Work<'_> {
         if self.is_shared() {
             return None;
         }
-        if begun.is_none_or(|it| it.target_url != status.target_url) {
+        let Some(begun) = begun.filter(|it| it.target_url == status.target_url) else {
             return Some(format!("is {words:?}, which is not of the attempt that began last"));
+        };
+        // Where there is room again before the end, nobody knows that there was none.
+        let had_no_room = |it: &Excuse| it.place == Place::Disk && it.to.is_some_and(|to| to <= status.at);
+        if excuses.any((begun.at, status.at), had_no_room) {
+            return None;
         }
         let wrong = stored(status).wrong(self.head.sha.as_str(), self.head.change.passes)?;
         Some(format!("is {words:?}, and {wrong}"))
