@@ -9,6 +9,7 @@
 //! | [`image`] | an image with a shell and git, made without a registry |
 //! | [`git`] | repositories served over `git://` |
 //! | [`s3`] | a bucket over TLS that checks signatures, with faults |
+//! | [`disk`] | a small disk that can be full |
 //! | [`mail`] | a mail server, with troubles |
 //! | [`forge`] | a forge that keeps state: pulls, statuses, contents, webhooks |
 //! | [`fleet`] | all of these with our own programs, and the verbs of tests |
@@ -27,6 +28,7 @@
 
 pub mod broker;
 pub mod browser;
+pub mod disk;
 pub mod engine;
 pub mod faults;
 pub mod fleet;

@@ -11,6 +11,7 @@ mod notice;
 mod outbox;
 mod output;
 mod process;
+mod room;
 mod secrets;
 mod settings;
 mod statistics;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum};
-use tests::faults::{self, Fault, Options};
+use tests::faults::{self, Fault, Options, Times};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Breaks a fleet of its own at random while it works, and says what was lost and what was done twice
@@ -28,16 +28,19 @@ struct Cli {
     /// How many workers there are
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u8).range(1..=16))]
     workers: u8,
+    /// How long workers wait for each other, and how long outages last
+    #[arg(long, value_enum, default_value = "short")]
+    times: Times,
 }
 
 impl Cli {
     fn options(self) -> Options {
-        let Self { seed, events, minutes, fault, workers } = self;
+        let Self { seed, events, minutes, fault, workers, times } = self;
         let length = minutes
             .map_or_else(|| Duration::from_millis(500) * events, |it| Duration::from_mins(u64::from(it)));
         let events = usize::try_from(events).unwrap_or(usize::MAX);
         let faults = if fault.is_empty() { Fault::value_variants().to_vec() } else { fault };
-        Options { seed, events, length, faults, workers: usize::from(workers) }
+        Options { seed, events, length, faults, workers: usize::from(workers), times }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The client library by itself, for what our own programs would never say to a broker.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -20,10 +21,31 @@ pub enum Identity {
     None,
 }
 
+/// How to reach a virtual host of a broker, wherever that is after a restart.
+#[derive(Clone, Debug)]
+pub struct Client {
+    address: String,
+    secrets_dir: PathBuf,
+    vhost: String,
+}
+
 impl Broker {
     /// Connects to a virtual host.
     pub async fn connect(&self, vhost: &str, identity: Identity) -> Result<Connection> {
-        let secret = |name: &str| std::fs::read(self.secrets_dir().join(name)).context("a secret");
+        self.client(vhost).connect(identity).await
+    }
+
+    /// The same for who connects later, and again.
+    pub fn client(&self, vhost: &str) -> Client {
+        let (address, secrets_dir) = (self.address().to_owned(), self.secrets_dir().to_owned());
+        Client { address, secrets_dir, vhost: vhost.to_owned() }
+    }
+}
+
+impl Client {
+    /// Connects.
+    pub async fn connect(&self, identity: Identity) -> Result<Connection> {
+        let secret = |name: &str| std::fs::read(self.secrets_dir.join(name)).context("a secret");
         let identity = match identity {
             Identity::None => None,
             Identity::Client => Some(OwnedIdentity::PKCS8 {
@@ -32,8 +54,9 @@ impl Broker {
             }),
         };
         // The certificate names localhost, and this client checks that.
-        let port = self.address().rsplit(':').next().context("an address with a port")?;
-        let uri = format!("amqps://localhost:{port}/{}?auth_mechanism=external", vhost.replace('/', "%2f"));
+        let port = self.address.rsplit(':').next().context("an address with a port")?;
+        let uri =
+            format!("amqps://localhost:{port}/{}?auth_mechanism=external", self.vhost.replace('/', "%2f"));
         let tls = OwnedTLSConfig { identity, cert_chain: Some(String::from_utf8(secret("ca.pem")?)?) };
         let runtime = lapin::runtime::default_runtime()?;
         let connecting = Connection::connect_with_config(&uri, ConnectionProperties::default(), tls, runtime);

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 
 use self::api::Api;
 pub use self::api::Permissions;
-pub use self::client::Identity;
+pub use self::client::{Client, Identity};
 pub use self::options::{Options, Plain, TlsVersions};
 use self::private::Node;
 pub use self::vhost::VirtualHost;

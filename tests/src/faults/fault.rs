@@ -6,10 +6,12 @@ use anyhow::Result;
 use clap::ValueEnum;
 use fastrand::Rng;
 
+use super::Options;
 use super::field::Field;
 use crate::broker::Restart;
 use crate::forge;
 use crate::proxy::{Direction, Network};
+use crate::s3;
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -20,6 +22,14 @@ pub enum Fault {
     WorkerStopped,
     /// A worker is asked to end while its successor begins.
     WorkerReplaced,
+    /// A worker is asked to end twice, and then its successor begins.
+    WorkerHurried,
+    /// Who only scans is killed, and comes back after a while.
+    ScannerKilled,
+    /// The receiver is killed, and comes back after a while.
+    ReceiverKilled,
+    /// A worker of an existing deployment is killed, and comes back after a while.
+    OlderKilled,
     /// All connections to the broker are cut, once.
     NetworkCut,
     /// There is no network to the broker for a while.
@@ -52,8 +62,18 @@ pub enum Fault {
     Poison,
     /// A task kills every worker that takes it.
     Killer,
-    /// There is no room for logs.
+    /// There is no room for what containers print, nor for logs in a folder.
     DiskFull,
+    /// There is no room for what workers must not forget: what they have begun, and reports that the forge has not taken.
+    StateFull,
+    /// The bucket for logs is not there.
+    BucketAway,
+    /// It answers 503.
+    BucketBusy,
+    /// It answers nothing.
+    BucketHangs,
+    /// Its connections break, before what was asked is done or after.
+    BucketCuts,
 }
 
 /// Where a fault strikes. One place has one fault at a time.
@@ -67,14 +87,27 @@ pub(super) enum Place {
     Forge,
     Queues,
     Disk,
+    State,
+    /// What logs go to.
+    Bucket,
+    /// The receiver itself.
+    Receiver,
+    /// Who only scans.
+    Scanner,
+    /// A worker of an existing deployment.
+    Older,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 29] = [
         Self::WorkerKilled,
         Self::WorkerStopped,
         Self::WorkerReplaced,
+        Self::WorkerHurried,
+        Self::ScannerKilled,
+        Self::ReceiverKilled,
+        Self::OlderKilled,
         Self::NetworkCut,
         Self::NetworkDown,
         Self::NetworkSilent,
@@ -92,13 +125,21 @@ impl Fault {
         Self::Poison,
         Self::Killer,
         Self::DiskFull,
+        Self::StateFull,
+        Self::BucketAway,
+        Self::BucketBusy,
+        Self::BucketHangs,
+        Self::BucketCuts,
     ];
 
     pub(super) fn place(self, workers: usize, rng: &mut Rng) -> Place {
         match self {
-            Self::WorkerKilled | Self::WorkerStopped | Self::WorkerReplaced => {
+            Self::WorkerKilled | Self::WorkerStopped | Self::WorkerReplaced | Self::WorkerHurried => {
                 Place::Worker(rng.usize(..workers))
             }
+            Self::ScannerKilled => Place::Scanner,
+            Self::ReceiverKilled => Place::Receiver,
+            Self::OlderKilled => Place::Older,
             Self::NetworkCut
             | Self::NetworkDown
             | Self::NetworkSilent
@@ -114,20 +155,32 @@ impl Fault {
             Self::ForgeFails | Self::ForgeLimits | Self::ForgeForbids | Self::ForgeHangs => Place::Forge,
             Self::Poison | Self::Killer => Place::Queues,
             Self::DiskFull => Place::Disk,
+            Self::StateFull => Place::State,
+            Self::BucketAway | Self::BucketBusy | Self::BucketHangs | Self::BucketCuts => Place::Bucket,
         }
     }
 
-    /// For how long. Shorter and longer than a worker goes on without a broker, and than another waits for it.
-    pub(super) fn length(self, rng: &mut Rng) -> Duration {
+    /// For how long.
+    pub(super) fn length(self, options: &Options, rng: &mut Rng) -> Duration {
         let millis = match self {
-            Self::WorkerReplaced | Self::NetworkCut | Self::BrokerRestarted | Self::Poison => 0..1,
+            Self::WorkerReplaced
+            | Self::WorkerHurried
+            | Self::NetworkCut
+            | Self::BrokerRestarted
+            | Self::Poison => 0..1,
             Self::WorkerKilled | Self::WorkerStopped => 500..20_000,
-            Self::NetworkDown | Self::NetworkSilent | Self::NetworkDeaf | Self::NetworkMute => 1000..20_000,
+            Self::ScannerKilled => 0..3000,
+            Self::ReceiverKilled | Self::OlderKilled => 500..6000,
+            Self::NetworkDown
+            | Self::NetworkSilent
+            | Self::NetworkDeaf
+            | Self::NetworkMute
+            | Self::BrokerStopped => return options.times.outage(options.length, rng),
             Self::NetworkSlow => 3000..15_000,
             Self::BrokerKilled => 500..4000,
-            Self::BrokerStopped => 1000..15_000,
-            Self::MemoryAlarm | Self::DiskFull => 3000..10_000,
+            Self::MemoryAlarm | Self::DiskFull | Self::StateFull => 3000..10_000,
             Self::ForgeFails | Self::ForgeLimits | Self::ForgeForbids | Self::ForgeHangs => 2000..10_000,
+            Self::BucketAway | Self::BucketBusy | Self::BucketHangs | Self::BucketCuts => 2000..15_000,
             // As long as it takes to kill three workers.
             Self::Killer => 60_000..60_001,
         };
@@ -136,7 +189,13 @@ impl Fault {
 
     pub(super) async fn begin(self, place: Place, field: &mut Field<'_>) -> Result<()> {
         match self {
-            Self::WorkerKilled => field.kill_worker(place).await,
+            Self::WorkerKilled | Self::ScannerKilled => field.kill_worker(place).await,
+            Self::WorkerHurried => field.hurry_worker(place).await,
+            Self::ReceiverKilled => field.kill_receiver().await,
+            Self::OlderKilled => {
+                field.kill_older();
+                Ok(())
+            }
             Self::WorkerStopped => field.stop_worker(place),
             Self::WorkerReplaced => field.replace_worker(place).await,
             Self::NetworkCut => field.cut(place),
@@ -173,13 +232,31 @@ impl Fault {
                 field.killer();
                 Ok(())
             }
-            Self::DiskFull => field.fill_disk(),
+            Self::DiskFull | Self::StateFull => field.fill(place),
+            Self::BucketAway => {
+                field.bucket_away().await;
+                Ok(())
+            }
+            Self::BucketBusy => {
+                field.bucket_fails(s3::Fault::BUSY);
+                Ok(())
+            }
+            Self::BucketHangs => {
+                field.bucket_fails(s3::Fault::Hang);
+                Ok(())
+            }
+            Self::BucketCuts => {
+                field.bucket_cuts();
+                Ok(())
+            }
         }
     }
 
     pub(super) async fn end(self, place: Place, field: &mut Field<'_>) -> Result<()> {
         match self {
-            Self::WorkerKilled => field.start_worker(place).await,
+            Self::WorkerKilled | Self::ScannerKilled => field.start_worker(place).await,
+            Self::ReceiverKilled => field.start_receiver().await,
+            Self::OlderKilled => field.start_older(),
             Self::WorkerStopped => field.continue_worker(place),
             Self::NetworkDown
             | Self::NetworkSilent
@@ -193,10 +270,18 @@ impl Fault {
                 field.forge_back();
                 Ok(())
             }
-            Self::DiskFull => field.clear_disk(),
-            Self::WorkerReplaced | Self::NetworkCut | Self::BrokerRestarted | Self::Poison | Self::Killer => {
+            Self::DiskFull | Self::StateFull => field.clear(place),
+            Self::BucketAway => field.bucket_back().await,
+            Self::BucketBusy | Self::BucketHangs | Self::BucketCuts => {
+                field.bucket_works();
                 Ok(())
             }
+            Self::WorkerReplaced
+            | Self::WorkerHurried
+            | Self::NetworkCut
+            | Self::BrokerRestarted
+            | Self::Poison
+            | Self::Killer => Ok(()),
         }
     }
 }

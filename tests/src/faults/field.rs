@@ -4,23 +4,30 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use common::broker::Broker as Connector;
 use common::queue::Queue;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::diary::{Diary, now};
-use super::disk::Disk;
 use super::fault::Place;
-use super::send::{self, Sent};
+use super::judge::{Excuse, Loss};
+use super::older::Older;
+use super::receiver::Receiver;
+use super::schedule::Dress;
+use super::send::{Letter, Sender, Sent};
 use super::site::Site;
 use crate::broker::{Broker, Restart};
+use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::fleet::DEADLINE;
 use crate::forge::{self, FakeForge};
 use crate::proxy::{Network, Proxy};
+use crate::s3::{self, S3Server};
+
+/// Until it is noticed that something has ended.
+const NOTICED: SignedDuration = SignedDuration::from_secs(5);
 
 /// The fleet, as faults see it.
 pub(super) struct Field<'a> {
@@ -28,13 +35,32 @@ pub(super) struct Field<'a> {
     pub(super) engine: &'a Engine,
     pub(super) forge: &'a FakeForge,
     pub(super) diary: Arc<Diary>,
-    pub(super) connector: Connector,
-    /// Between the receiver and the broker.
-    pub(super) webhook: &'a Proxy,
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
+    /// The workers, and last who only scans.
     pub(super) sites: Vec<Site>,
-    /// Where logs go; none without the right to make a small disk.
-    pub(super) disk: Option<&'a Disk>,
+    /// A worker of an existing deployment; none without a python that can be one.
+    pub(super) older: Option<Older>,
+    /// Where logs go; none where that is a folder.
+    pub(super) bucket: Option<&'a mut S3Server>,
+    /// None without the right to make a small disk.
+    pub(super) disks: Option<&'a Disks>,
     pub(super) done: Done,
+}
+
+/// The disks of a fleet.
+pub(super) struct Disks {
+    /// For what containers print, and for logs where there is no bucket.
+    pub(super) spool: Disk,
+    /// For what workers must not forget.
+    pub(super) state: Disk,
+}
+
+impl Disks {
+    /// None where this user may not.
+    pub(super) fn make() -> Result<Option<Self>> {
+        Ok(Disk::make()?.zip(Disk::make()?).map(|(spool, state)| Self { spool, state }))
+    }
 }
 
 /// What was done, for who judges afterwards.
@@ -45,35 +71,30 @@ pub(super) struct Done {
     /// The messages that no worker can use.
     pub(super) poison: Vec<String>,
     pub(super) putting: JoinSet<Sent>,
+    /// The processes of older programs.
+    pub(super) older: Vec<i32>,
     /// Whether a task kills workers.
     killer: bool,
     /// Programs that ended as nobody asked them to.
     pub(super) deaths: Vec<String>,
 }
 
-/// In this time a worker, or every worker, may have lost what it did, and another begins it again.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Excuse {
-    pub(super) place: Place,
-    /// The worker's process; none for all.
-    pub(super) worker: Option<i32>,
-    pub(super) from: Timestamp,
-    /// None: to the end.
-    pub(super) to: Option<Timestamp>,
-}
-
 impl Field<'_> {
     fn site(&mut self, place: Place) -> Result<&mut Site> {
-        let Place::Worker(number) = place else { bail!("{place:?} is no worker") };
-        self.sites.get_mut(number).context("no such worker")
+        match place {
+            Place::Worker(number) => self.sites.get_mut(number).context("no such worker"),
+            Place::Scanner => self.sites.last_mut().context("no scanner"),
+            _ => bail!("{place:?} is no worker"),
+        }
     }
 
-    fn excuse(&mut self, place: Place) {
+    fn excuse(&mut self, place: Place, loss: Loss) {
         let worker = match place {
             Place::Worker(number) => self.sites.get(number).and_then(Site::id),
+            Place::Older => self.older.as_ref().and_then(Older::id),
             _ => None,
         };
-        self.done.excuses.push(Excuse { place, worker, from: now(), to: None });
+        self.done.excuses.push(Excuse { place, loss, worker, from: now(), to: None });
     }
 
     fn excused(&mut self, place: Place) {
@@ -83,7 +104,10 @@ impl Field<'_> {
     }
 
     pub(super) async fn kill_worker(&mut self, place: Place) -> Result<()> {
-        self.excuse(place);
+        // Who scans holds nothing that is not the broker's.
+        if place != Place::Scanner {
+            self.excuse(place, Loss::Process);
+        }
         self.site(place)?.kill().await
     }
 
@@ -93,7 +117,7 @@ impl Field<'_> {
     }
 
     pub(super) fn stop_worker(&mut self, place: Place) -> Result<()> {
-        self.excuse(place);
+        self.excuse(place, Loss::Process);
         self.site(place)?.signal_tree(Signal::STOP);
         Ok(())
     }
@@ -104,12 +128,52 @@ impl Field<'_> {
         Ok(())
     }
 
+    /// Jobs go on, wherever they do; a command may have too little time for its end, and is begun again.
     pub(super) async fn replace_worker(&mut self, place: Place) -> Result<()> {
-        self.site(place)?.replace().await
+        if self.site(place)?.hands_over() {
+            self.excuse(place, Loss::Handover);
+        }
+        self.site(place)?.replace().await?;
+        self.excused(place);
+        Ok(())
+    }
+
+    /// Its jobs and commands are begun again by others.
+    pub(super) async fn hurry_worker(&mut self, place: Place) -> Result<()> {
+        self.excuse(place, Loss::Process);
+        self.site(place)?.hurry().await?;
+        self.excused(place);
+        Ok(())
+    }
+
+    pub(super) async fn kill_receiver(&mut self) -> Result<()> {
+        self.excuse(Place::Receiver, Loss::Receiver);
+        self.receiver.kill().await
+    }
+
+    pub(super) async fn start_receiver(&mut self) -> Result<()> {
+        self.receiver.run().await?;
+        self.excused(Place::Receiver);
+        Ok(())
+    }
+
+    pub(super) fn kill_older(&mut self) {
+        self.excuse(Place::Older, Loss::Older);
+        if let Some(older) = &mut self.older {
+            older.kill();
+        }
+    }
+
+    pub(super) fn start_older(&mut self) -> Result<()> {
+        self.excused(Place::Older);
+        let Some(older) = &mut self.older else { return Ok(()) };
+        older.start()?;
+        self.done.older.extend(older.id());
+        Ok(())
     }
 
     pub(super) fn cut(&mut self, place: Place) -> Result<()> {
-        self.excuse(place);
+        self.excuse(place, Loss::Broker);
         self.proxy(place)?.cut();
         self.excused(place);
         Ok(())
@@ -118,7 +182,7 @@ impl Field<'_> {
     pub(super) fn network(&mut self, place: Place, network: Network) -> Result<()> {
         match network {
             Network::Open => self.excused(place),
-            _ => self.excuse(place),
+            _ => self.excuse(place, Loss::Broker),
         }
         self.proxy(place)?.set(network);
         Ok(())
@@ -126,7 +190,7 @@ impl Field<'_> {
 
     fn proxy(&mut self, place: Place) -> Result<&Proxy> {
         match place {
-            Place::Webhook => Ok(self.webhook),
+            Place::Webhook => Ok(self.receiver.proxy()),
             place => self.site(place).map(|it| it.proxy()),
         }
     }
@@ -134,19 +198,19 @@ impl Field<'_> {
     /// A queue that is younger than a second may not be on the disk yet, which is `RabbitMQ`'s business (docs/ARCHITECTURE.md).
     pub(super) async fn kill_broker(&mut self) -> Result<()> {
         self.broker.sync().await?;
-        self.excuse(Place::Broker);
+        self.excuse(Place::Broker, Loss::Broker);
         self.broker.kill()
     }
 
     pub(super) async fn restart_broker(&mut self, how: Restart) -> Result<()> {
-        self.excuse(Place::Broker);
+        self.excuse(Place::Broker, Loss::Broker);
         self.broker.restart(how).await?;
         self.excused(Place::Broker);
         Ok(())
     }
 
     pub(super) fn stop_broker(&mut self) -> Result<()> {
-        self.excuse(Place::Broker);
+        self.excuse(Place::Broker, Loss::Broker);
         self.signal_broker(Signal::STOP)
     }
 
@@ -163,7 +227,7 @@ impl Field<'_> {
     pub(super) async fn alarm(&mut self, on: bool) -> Result<()> {
         let share = if on { "0" } else { "0.6" };
         if on {
-            self.excuse(Place::Broker);
+            self.excuse(Place::Broker, Loss::Broker);
         }
         self.broker.control(&["set_vm_memory_high_watermark", share]).await?;
         if !on {
@@ -173,7 +237,7 @@ impl Field<'_> {
     }
 
     pub(super) fn forge_away(&mut self, fault: &forge::Fault) {
-        self.excuse(Place::Forge);
+        self.excuse(Place::Forge, Loss::Forge);
         self.forge.go_away("", fault);
     }
 
@@ -200,43 +264,100 @@ impl Field<'_> {
     }
 
     fn put(&mut self, queue: Queue, body: String) {
-        let (connector, diary) = (self.connector.clone(), Arc::clone(&self.diary));
         let what = format!("poison {body:?}");
-        self.done.putting.spawn(send::put(connector, queue, body.clone(), what, diary));
+        let letter = Letter { queue, body: body.clone(), dress: Dress::Ours };
+        self.done.putting.spawn(self.sender.clone().put(letter, what));
         self.done.poison.push(body);
     }
 
-    pub(super) fn fill_disk(&mut self) -> Result<()> {
-        self.excuse(Place::Disk);
-        self.disk.map_or(Ok(()), Disk::fill)
+    /// What programs ask of the bucket meets this.
+    pub(super) fn bucket_fails(&self, fault: s3::Fault) {
+        if let Some(bucket) = &self.bucket {
+            bucket.fail_those(usize::MAX, fault, |_| true);
+        }
     }
 
-    pub(super) fn clear_disk(&mut self) -> Result<()> {
-        self.excused(Place::Disk);
-        self.disk.map_or(Ok(()), Disk::clear)
+    /// Connections break before what was asked is read, or before the answer.
+    pub(super) fn bucket_cuts(&self) {
+        if let Some(bucket) = &self.bucket {
+            bucket.fail_those(usize::MAX, s3::Fault::Reset, |it| it.key.len() % 2 == 0);
+            bucket.fail_those(usize::MAX, s3::Fault::LoseAnswer, |_| true);
+        }
     }
 
-    /// Starts workers again that something killed, as systemd does.
+    pub(super) fn bucket_works(&self) {
+        if let Some(bucket) = &self.bucket {
+            bucket.no_more_faults();
+        }
+    }
+
+    pub(super) async fn bucket_away(&mut self) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.go_away().await;
+        }
+    }
+
+    pub(super) async fn bucket_back(&mut self) -> Result<()> {
+        match &mut self.bucket {
+            Some(bucket) => bucket.come_back().await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn fill(&mut self, place: Place) -> Result<()> {
+        self.excuse(place, Loss::Disk);
+        self.disk(place).map_or(Ok(()), Disk::fill)
+    }
+
+    pub(super) fn clear(&mut self, place: Place) -> Result<()> {
+        self.excused(place);
+        self.disk(place).map_or(Ok(()), Disk::clear)
+    }
+
+    fn disk(&self, place: Place) -> Option<&Disk> {
+        match place {
+            Place::State => self.disks.map(|it| &it.state),
+            _ => self.disks.map(|it| &it.spool),
+        }
+    }
+
+    /// Starts again what has ended by itself, as systemd does.
     pub(super) async fn keep(&mut self) -> Result<()> {
         for number in 0..self.sites.len() {
             let Some(site) = self.sites.get_mut(number) else { continue };
             let Some(status) = site.died()? else { continue };
             let (name, worker) = (site.name(), site.id());
             self.diary.note(format_args!("{name} ended with {status}"));
-            if !self.done.killer || status.signal() != Some(9) {
+            let was_killed = self.done.killer && status.signal() == Some(9);
+            // It cannot begin without room for what it must not forget.
+            let lately = |it: &Excuse| it.to.is_none_or(|it| now().duration_since(it) < NOTICED);
+            let had_no_room = self.done.excuses.iter().any(|it| it.place == Place::State && lately(it));
+            if !was_killed && !had_no_room {
                 self.done.deaths.push(format!("{name} ended with {status}"));
             }
             let at = now();
-            self.done.excuses.push(Excuse { place: Place::Worker(number), worker, from: at, to: Some(at) });
+            let (place, loss) = (Place::Worker(number), Loss::Process);
+            self.done.excuses.push(Excuse { place, loss, worker, from: at, to: Some(at) });
             site.kill().await?;
             site.start().await?;
+        }
+        self.keep_older()
+    }
+
+    fn keep_older(&mut self) -> Result<()> {
+        let Some(older) = &mut self.older else { return Ok(()) };
+        if older.has_ended()? {
+            self.diary.note("the older worker has ended");
+            self.kill_older();
+            self.start_older()?;
         }
         Ok(())
     }
 
-    /// Ends all workers in good order.
+    /// Ends all programs in good order.
     pub(super) async fn end(&mut self) -> Result<Vec<String>> {
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<_> = self.receiver.end().await?.into_iter().collect();
+        self.older = None;
         for site in &mut self.sites {
             wrong.extend(site.end(DEADLINE).await?);
         }

@@ -5,30 +5,36 @@
 //! |---|---|
 //! | `schedule` | all that happens, from a seed |
 //! | `fault` | the faults: where each strikes, how it begins and ends |
-//! | `field`, `site`, `disk` | what breaks |
+//! | `times` | how long workers wait for each other, and how long things are away |
+//! | `field`, `site`, `receiver`, `older` | what breaks |
 //! | `people`, `send` | who asks for something |
-//! | `quiet` | when it is over |
-//! | `judge`, `book`, `story` | whether all laws were kept, and if not, what happened |
+//! | `quiet` | when it is over, and what is left then |
+//! | `judge`, `shelf`, `register`, `book`, `story` | whether all laws were kept, and if not, what happened |
 
 mod book;
 mod diary;
-mod disk;
 mod fault;
 mod field;
 mod judge;
+mod older;
 mod people;
 mod play;
 mod quiet;
+mod receiver;
+mod register;
 mod schedule;
 mod send;
+mod shelf;
 mod site;
 mod story;
+mod times;
 
 use std::time::Duration;
 
 pub use self::fault::Fault;
 pub use self::judge::{Finding, Verdict};
 pub use self::play::run;
+pub use self::times::Times;
 
 /// What a run is to be like.
 #[derive(Clone, Debug)]
@@ -43,4 +49,20 @@ pub struct Options {
     pub faults: Vec<Fault>,
     /// How many workers there are.
     pub workers: usize,
+    /// How long everything waits.
+    pub times: Times,
+}
+
+/// Where the logs of jobs go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logs {
+    Bucket,
+    Folder,
+}
+
+impl Options {
+    /// Most runs have a bucket, since that can be away; each fourth seed has a folder on a disk that can be full.
+    const fn logs(&self) -> Logs {
+        if self.seed.is_multiple_of(4) { Logs::Folder } else { Logs::Bucket }
+    }
 }

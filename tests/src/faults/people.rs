@@ -1,33 +1,53 @@
 //! What people do on the forge and at the broker while things break, and what they may expect of it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use common::broker::Broker as Connector;
 use common::forge::{NewStatus, StatusState};
 use common::id::{BranchName, CommitSha, PullNumber, RepoName};
 use common::queue::Queue;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::diary::Diary;
-use super::schedule::{Act, Change};
-use super::send::{self, Sent};
-use crate::forge::{Delivery, FakeForge, Hook, NewPull};
+use super::register::Register;
+use super::schedule::{Act, Change, Dress};
+use super::send::{Letter, Sender, Sent};
+use super::shelf::{LINES, PARTS};
+use crate::forge::{Delivery, FakeForge, NewPull};
 use crate::git::{File, GitServer, pull_head};
 
-/// What a commit's tests are: they say that they ran, take their time, and end as the commit wants.
-const SCRIPT: &str =
-    "#!/bin/sh\n. ./change\necho \"ran $TEST_REVISION\"\nsleep \"$seconds\"\nexit \"$code\"\n";
+/// What a commit's tests are: they sign the register, print what [`printed`](super::shelf::printed) says, take their time, and end as the
+/// commit wants.
+fn script(register: &Register) -> String {
+    // Not wget: that of a static busybox looks names up, and crashes.
+    let (host, port) = register.address();
+    format!(
+        r#"#!/bin/sh
+. ./change
+run=$(cat /proc/sys/kernel/random/uuid)
+sign() {{
+    printf 'GET /%s/%s/%s HTTP/1.0\r\n\r\n' "$TEST_REVISION" "$TEST_OS" "$run" | nc -w 5 {host} {port} > /dev/null 2>&1
+}}
+sign
+echo "ran $TEST_REVISION $run"
+for part in $(seq {PARTS}); do
+    seq {LINES} | sed "s/^/$run part $part line /"
+    sleep "$pause"
+    sign
+done
+echo "done $run"
+exit "$code"
+"#
+    )
+}
 
 /// Everybody who asks something of the fleet.
 pub(super) struct People<'a> {
     pub(super) forge: &'a FakeForge,
     pub(super) git: &'a GitServer,
-    pub(super) hook: Hook,
-    pub(super) connector: Connector,
-    pub(super) diary: Arc<Diary>,
+    pub(super) sender: Sender,
+    /// Where containers sign.
+    pub(super) register: &'a Register,
     /// The repositories and their contexts.
     pub(super) repos: Vec<(RepoName, Vec<String>)>,
     /// Where commands write that they run.
@@ -76,7 +96,7 @@ impl People<'_> {
     /// Makes the repositories.
     pub(super) async fn settle_in(&self) -> Result<()> {
         for (repo, _) in &self.repos {
-            let script = File::new(".cockpit-ci/run", SCRIPT).executable();
+            let script = File::new(".cockpit-ci/run", script(self.register)).executable();
             let tip = self.git.create(repo.as_str(), &[script]).await?;
             self.forge.add_repo(repo, &BranchName::new("main")?, &CommitSha::new(tip)?);
         }
@@ -102,7 +122,7 @@ impl People<'_> {
                 self.send(pushed, later);
                 self.send(opened, what);
             }
-            Act::Command(takes) => self.command(takes.as_secs_f64()),
+            Act::Command(takes, dress) => self.command(takes.as_secs_f64(), dress),
             Act::Push { pick, change } => {
                 if let Some(index) = self.pick(pick) {
                     let (delivery, what) = self.push(index, change).await?;
@@ -166,8 +186,7 @@ impl People<'_> {
     }
 
     fn send(&mut self, delivery: Delivery, what: String) {
-        let sending = send::deliver(self.hook.clone(), delivery, what, Arc::clone(&self.diary));
-        self.sending.spawn(sending);
+        self.sending.spawn(self.sender.clone().deliver(delivery, what));
     }
 
     async fn open(&mut self, change: Change) -> Result<(Delivery, String)> {
@@ -201,22 +220,22 @@ impl People<'_> {
     }
 
     /// Each line says who: the worker that the shell belongs to.
-    fn command(&mut self, seconds: f64) {
+    fn command(&mut self, seconds: f64, dress: Dress) {
         let name = format!("command-{}", self.asked.commands.len());
         let line =
             |what: &str| format!("echo {what} {name} $PPID $(date +%s.%N) >> '{}'", self.book.display());
         let text = format!("{}; sleep {seconds}; {}", line("begin"), line("end"));
         let body = json!({"command": text}).to_string();
-        let (connector, diary) = (self.connector.clone(), Arc::clone(&self.diary));
-        self.sending.spawn(send::put(connector, Queue::Public, body, name.clone(), diary));
+        let letter = Letter { queue: Queue::Public, body, dress };
+        self.sending.spawn(self.sender.clone().put(letter, name.clone()));
         self.asked.commands.push(name);
     }
 }
 
 /// Differs with each push, so that no two commits are the same.
 fn file(Change { takes, passes }: Change, push: usize) -> File {
-    let (seconds, code) = (takes.as_secs_f64(), u8::from(!passes));
-    File::new("change", format!("# {push}\nseconds={seconds}\ncode={code}\n"))
+    let (pause, code) = ((takes / PARTS).as_secs_f64(), u8::from(!passes));
+    File::new("change", format!("# {push}\npause={pause}\ncode={code}\n"))
 }
 
 impl std::fmt::Display for PullStory {

@@ -1,7 +1,7 @@
 //! A run: the fleet is made, the schedule is played, and when all is quiet the ledger is read.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,30 +10,31 @@ use common::id::RepoName;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::Options;
 use super::book;
 use super::diary::Diary;
-use super::disk::Disk;
-use super::field::{Done, Field};
-use super::judge::{Finding, Verdict};
-use super::people::{Asked, End, People};
+use super::fault::Place;
+use super::field::{Disks, Done, Field};
+use super::judge::{Claimable, Excuse, Excuses, Finding, LeftClaim, Verdict};
+use super::older::Older;
+use super::people::{Asked, End, Head, People};
 use super::quiet;
+use super::receiver::Receiver;
+use super::register::{Register, Signed};
 use super::schedule::{Act, Schedule, Step, Turn};
-use super::send::Sent;
-use super::site::Site;
+use super::send::{Sender, Sent};
+use super::shelf::Shelf;
+use super::site::{Ground, Roles, Site};
 use super::story;
+use super::times::Times;
+use super::{Logs, Options};
 use crate::broker::{self, Broker};
 use crate::engine::Engine;
 use crate::fleet::{DEADLINE, Fleet, Setup};
-use crate::forge::StatusRecord;
 use crate::proxy::Proxy;
+use crate::s3::S3Server;
 
 /// How often workers that died are looked for.
 const KEEP: Duration = Duration::from_millis(500);
-
-/// Small times, so that faults are longer and shorter than them.
-const EXECUTE: &str =
-    "slots = 2\npoll-seconds = 0.5\nfence-seconds = 8\ntakeover-seconds = 11\nreport-patience-seconds = 5\n";
 
 /// Runs it to its end.
 ///
@@ -41,20 +42,32 @@ const EXECUTE: &str =
 pub async fn run(options: &Options) -> Result<Verdict> {
     common::crypto::install();
     let diary = Arc::new(Diary::begin());
-    let Options { seed, events, length, faults, workers } = options;
-    diary.note(format_args!("seed {seed}, {events} events in {length:?}, {workers} workers, {faults:?}"));
-    let disk = Disk::make()?;
-    if disk.is_none() {
+    let Options { seed, events, length, faults, workers, times } = options;
+    let logs = options.logs();
+    diary.note(format_args!(
+        "seed {seed}, {events} events in {length:?}, {workers} workers, {times:?} times, logs in a {logs:?}, {faults:?}"
+    ));
+    let disks = Disks::make()?;
+    if disks.is_none() {
         diary.note("only root can make a small disk: no disk will be full");
     }
+    let mut bucket = match logs {
+        Logs::Bucket => Some(S3Server::start().await?),
+        Logs::Folder => None,
+    };
     let broker = Broker::private(&broker::Options::default()).await?;
     let engine = Engine::open().await?;
-    let mut fleet = Fleet::start_on(setup(disk.as_ref()), broker, engine).await?;
-    let webhook = Proxy::start(fleet.broker.address()).await?;
-    fleet.start_webhook_with(&["--amqp", webhook.address()]).await?;
-    let played = play(&mut fleet, &webhook, disk.as_ref(), options, &diary).await;
+    let setup = setup(disks.as_ref(), bucket.as_ref(), *times);
+    let mut fleet = Fleet::start_on(setup, broker, engine).await?;
+    let shelf = match &bucket {
+        Some(bucket) => Shelf { url: bucket.url(), folder: bucket.folder() },
+        None => Shelf { url: fleet.logs_url().to_owned(), folder: fleet.logs_dir() },
+    };
+    let register = Register::open().await?;
+    let ground = Around { disks: disks.as_ref(), bucket: bucket.as_mut(), register: &register };
+    let played = play(&mut fleet, ground, options, &diary).await;
     let mut verdict = match played {
-        Ok(played) => judge(&mut fleet, &played, &diary).await?,
+        Ok(played) => judge(&mut fleet, &played, &shelf, *times, &diary).await?,
         Err(error) => {
             fleet.leave(sleep(DEADLINE)).await?;
             return Err(error);
@@ -65,11 +78,11 @@ pub async fn run(options: &Options) -> Result<Verdict> {
     Ok(verdict)
 }
 
-fn setup(disk: Option<&Disk>) -> Setup {
+fn setup(disks: Option<&Disks>, bucket: Option<&S3Server>, times: Times) -> Setup {
     Setup {
         webhook: false,
         worker: false,
-        execute: EXECUTE.to_owned(),
+        execute: format!("slots = 2\npoll-seconds = 0.5\n{}", times.settings()),
         receiver: "confirm-seconds = 3\n".to_owned(),
         // A worker's folder is the fleet's.
         scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
@@ -77,9 +90,19 @@ fn setup(disk: Option<&Disk>) -> Setup {
                [scan.test-map.\"octo/app\"]\nmain = [\"debian\"]\n\
                [scan.test-map.\"octo/lib\"]\nmain = [\"debian\", \"rhel-9\"]\n"
             .to_owned(),
-        logs: disk.map(|it| it.folder().join("logs")),
+        config: bucket.map(S3Server::config).unwrap_or_default(),
+        // As existing deployments call it, since a worker of theirs is here.
+        internal_queue: "rhel",
+        logs: disks.filter(|_| bucket.is_none()).map(|it| it.spool.folder().join("logs")),
         ..Setup::default()
     }
+}
+
+/// What is around a fleet.
+struct Around<'a> {
+    disks: Option<&'a Disks>,
+    bucket: Option<&'a mut S3Server>,
+    register: &'a Register,
 }
 
 /// What happened, for who judges.
@@ -87,31 +110,49 @@ struct Played {
     asked: Asked,
     done: Done,
     sent: Vec<Sent>,
+    runs: Vec<Signed>,
+    claims: Vec<LeftClaim>,
+    /// Where temporary files were.
+    scratch: PathBuf,
     wrong: Vec<String>,
 }
 
 async fn play(
     fleet: &mut Fleet,
-    webhook: &Proxy,
-    disk: Option<&Disk>,
+    around: Around<'_>,
     options: &Options,
     diary: &Arc<Diary>,
 ) -> Result<Played> {
-    let (config, hook, connector) = (fleet.config_file(), fleet.hook()?, fleet.connector()?);
-    let vhost = fleet.vhost().to_owned();
+    let Around { disks, bucket, register } = around;
+    let (config, connector) = (fleet.config_file(), fleet.connector()?);
+    let (vhost, older) = (fleet.vhost().to_owned(), Older::find(fleet, &config)?);
+    if older.is_none() {
+        diary.note("no python has pika (tests/interop/python.sh): no older worker");
+    }
+    let folder = config.parent().context("a folder")?;
+    let scratch = disks.map_or(folder, |it| it.spool.folder()).to_owned();
     let Fleet { forge, git, engine, broker, .. } = fleet;
     let mut sites = Vec::new();
-    for number in 0..options.workers {
-        let proxy = Proxy::start(broker.address()).await?;
-        sites.push(Site::new(number, &config, proxy, engine)?);
+    for number in 0..=options.workers {
+        let roles = if number < options.workers { Roles::All } else { Roles::Scan };
+        let state = disks.map(|it| it.state.folder());
+        let ground = Ground { number, roles, config: &config, state, scratch: Some(&scratch) };
+        sites.push(Site::new(&ground, Proxy::start(broker.address()).await?, engine)?);
     }
+    let receiver = Receiver::start(&config, Proxy::start(broker.address()).await?).await?;
+    let sender = Sender {
+        hook: receiver.hook()?,
+        connector,
+        client: broker.client(&vhost),
+        diary: Arc::clone(diary),
+        patience: options.times.patience(),
+    };
     let context = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut people = People {
         forge,
         git,
-        hook,
-        connector: connector.clone(),
-        diary: Arc::clone(diary),
+        sender: sender.clone(),
+        register,
         repos: vec![
             (RepoName::new("octo/app")?, context(&["debian"])),
             (RepoName::new("octo/lib")?, context(&["debian", "rhel-9"])),
@@ -121,20 +162,26 @@ async fn play(
         sending: JoinSet::new(),
     };
     people.settle_in().await?;
+    let diary_of_field = Arc::clone(diary);
+    let done = Done::default();
     let mut field = Field {
         broker,
         engine,
         forge,
-        diary: Arc::clone(diary),
-        connector,
-        webhook,
+        diary: diary_of_field,
+        sender,
+        receiver,
         sites,
-        disk,
-        done: Done::default(),
+        older,
+        bucket,
+        disks,
+        done,
     };
     for number in 0..options.workers {
-        field.start_worker(super::fault::Place::Worker(number)).await?;
+        field.start_worker(Place::Worker(number)).await?;
     }
+    field.start_worker(Place::Scanner).await?;
+    field.start_older()?;
     let Schedule { acts, turns } = Schedule::of(options);
     let begun = Instant::now();
     // Everything in it ends by itself; this is for what nobody thought of.
@@ -148,11 +195,12 @@ async fn play(
     let mut sent = people.sending.join_all().await;
     sent.extend(std::mem::take(&mut field.done.putting).join_all().await);
     diary.note("everything is sent");
-    let mut wrong = quiet::wait(&mut field, &vhost).await;
+    let quiet::End { mut wrong, claims } = quiet::wait(&mut field, &vhost, options.times.quiet()).await;
     diary.note(if wrong.is_empty() { "all is quiet" } else { "it does not become quiet" });
     wrong.extend(field.end().await?);
     wrong.append(&mut field.done.deaths);
-    Ok(Played { asked: people.asked, done: field.done, sent, wrong })
+    let runs = register.runs();
+    Ok(Played { asked: people.asked, done: field.done, sent, runs, claims, scratch, wrong })
 }
 
 async fn act(people: &mut People<'_>, acts: &[Step<Act>], begun: Instant, diary: &Diary) -> Result<()> {
@@ -180,27 +228,40 @@ async fn strike(field: &mut Field<'_>, turns: &[Step<Turn>], begun: Instant, dia
     Ok(())
 }
 
-async fn judge(fleet: &mut Fleet, played: &Played, diary: &Diary) -> Result<Verdict> {
-    let Played { asked, done, sent, wrong } = played;
+async fn judge(
+    fleet: &mut Fleet,
+    played: &Played,
+    shelf: &Shelf,
+    times: Times,
+    diary: &Diary,
+) -> Result<Verdict> {
+    let Played { asked, done, sent, runs: signed, claims, scratch, wrong } = played;
+    let excuses = Excuses::new(&done.excuses, times);
     let mut verdict = Verdict::default();
     verdict.wrong(wrong.iter().cloned());
-    verdict.sent(sent);
-    let log_has = |status: &StatusRecord, line: &str| {
-        let text = fleet.log_folder(status).and_then(|it| Ok(fs::read_to_string(it.join("log"))?));
-        text.is_ok_and(|it| it.lines().any(|it| it == line))
-    };
+    verdict.sent(sent, &excuses);
+    let mut claimable = Vec::new();
     for pull in &asked.pulls {
-        let statuses = |head: &super::people::Head| {
+        let statuses = |head: &Head| {
             let mut all = fleet.forge.statuses(&pull.repo, &head.sha);
             all.reverse();
             all
         };
-        verdict.pull(pull, statuses, log_has, &done.excuses);
+        verdict.pull(pull, statuses, |it| shelf.of(it), signed, &excuses);
+        for head in &pull.heads {
+            let all = statuses(head);
+            for context in &pull.contexts {
+                claimable.push(Claimable::job(pull, head, context, &all, signed)?);
+            }
+        }
     }
     let folder = fleet.config_file().parent().context("a folder")?.to_owned();
     let text = fs::read_to_string(folder.join("book")).unwrap_or_default();
     let (runs, others) = book::read(&text);
-    verdict.commands(asked, &runs, sent, &done.excuses);
+    verdict.commands(asked, &runs, sent, &excuses);
+    claimable.extend(sent.iter().filter_map(|it| Claimable::command(it, &runs, &done.older)));
+    claimable.extend(story::settled(&folder).iter().map(|(id, at)| Claimable::message(id, *at)));
+    verdict.claims(claims, &claimable, &excuses);
     for pull in asked.pulls.iter().filter(|it| it.end == End::Merged) {
         let sha = pull.heads.last().map(|it| it.sha.to_string()).unwrap_or_default();
         if !others.contains(&format!("merged {sha}")) {
@@ -208,7 +269,7 @@ async fn judge(fleet: &mut Fleet, played: &Played, diary: &Diary) -> Result<Verd
         }
     }
     dead(fleet, &done.poison, &mut verdict).await?;
-    left(fleet, &folder, &mut verdict).await?;
+    left(fleet, scratch, &done.excuses, &mut verdict).await?;
     for finding in verdict.findings_mut() {
         finding.story.extend(story::about(&finding.about, diary, &folder));
     }
@@ -232,22 +293,30 @@ async fn dead(fleet: &Fleet, poison: &[String], verdict: &mut Verdict) -> Result
 }
 
 /// What the fleet has left behind.
-async fn left(fleet: &mut Fleet, folder: &Path, verdict: &mut Verdict) -> Result<()> {
-    let webhook = fleet.webhook()?;
-    let status = webhook.stop(DEADLINE).await?;
-    if !status.success() || webhook.said().contains("panicked") {
-        verdict.wrong([format!("the receiver ended with {status}:\n{}", webhook.said())]);
-    }
+async fn left(fleet: &mut Fleet, scratch: &Path, excuses: &[Excuse], verdict: &mut Verdict) -> Result<()> {
+    let was_full = excuses.iter().any(|it| it.place == Place::Disk);
     let secrets = fleet.secrets_in_memory()?;
     verdict.wrong(secrets.iter().map(|it| format!("a secret was left: {}", it.display())));
     let waiting = fleet.waiting().await?;
     verdict.wrong(waiting.iter().map(|it| format!("in the queues, with nobody at work: {it:?}")));
-    for entry in fs::read_dir(folder)?.flatten() {
+    for entry in fs::read_dir(scratch)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with("tmp-") {
             let files = fs::read_dir(entry.path())?.flatten();
-            verdict.wrong(files.map(|it| format!("a temporary file was left: {}", it.path().display())));
+            verdict.wrong(files.filter_map(|it| temporary(&it.path(), was_full)));
         }
     }
     Ok(())
+}
+
+/// A temporary file that was left; whose it is, its beginning may say. An empty one with a number for a name is podman's, which does not
+/// remove what it finds no room for.
+fn temporary(path: &Path, was_full: bool) -> Option<String> {
+    let text = fs::read(path).unwrap_or_default();
+    let is_numbered = path.file_name().and_then(|it| it.to_str()?.parse::<u32>().ok()).is_some();
+    if was_full && is_numbered && text.is_empty() {
+        return None;
+    }
+    let begin = String::from_utf8_lossy(text.get(..200).unwrap_or(&text)).into_owned();
+    Some(format!("a temporary file was left: {} of {} bytes, {begin:?}", path.display(), text.len()))
 }

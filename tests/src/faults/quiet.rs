@@ -6,21 +6,37 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use common::broker::{BrokerError, Session};
 use common::queue::Queue;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::field::Field;
+use super::judge::LeftClaim;
+use super::older::Older;
+use crate::broker::Identity;
 
 /// How many looks in a row must find nothing: between two of them a message may be on its way.
 const LOOKS: u32 = 4;
 const POLL: Duration = Duration::from_millis(500);
 /// Longer than one look takes on a busy machine.
 const LOOK: Duration = Duration::from_secs(20);
-/// Longer than all pauses between attempts, and than any forge wants to be left alone.
-const LIMIT: Duration = Duration::from_mins(3);
+
+/// What there is when all is quiet, or when nobody waits for that any longer.
+#[derive(Debug, Default)]
+pub(super) struct End {
+    pub(super) wrong: Vec<String>,
+    pub(super) claims: Vec<LeftClaim>,
+}
+
+impl From<Vec<String>> for End {
+    fn from(wrong: Vec<String>) -> Self {
+        Self { wrong, claims: Vec::new() }
+    }
+}
 
 /// Waits for it. What is still going on at the limit is wrong.
-pub(super) async fn wait(field: &mut Field<'_>, vhost: &str) -> Vec<String> {
-    let end = Instant::now() + LIMIT;
+pub(super) async fn wait(field: &mut Field<'_>, vhost: &str, limit: Duration) -> End {
+    let end = Instant::now() + limit;
     let mut quiet = 0;
     loop {
         let found = match timeout(LOOK, look(field, vhost)).await {
@@ -30,24 +46,55 @@ pub(super) async fn wait(field: &mut Field<'_>, vhost: &str) -> Vec<String> {
         };
         quiet = if found.is_empty() { quiet + 1 } else { 0 };
         if quiet >= LOOKS {
-            return Vec::new();
+            return match timeout(LOOK, left(field, vhost)).await {
+                Ok(Ok(left)) => left,
+                Ok(Err(error)) => vec![format!("nobody can see what is left: {error:#}")].into(),
+                Err(_) => vec!["seeing what is left took too long".to_owned()].into(),
+            };
         }
         if Instant::now() > end {
-            return found.into_iter().map(|it| format!("not quiet in the end: {it}")).collect();
+            let found = found.into_iter().map(|it| format!("not quiet in the end: {it}"));
+            return found.collect::<Vec<_>>().into();
         }
         if let Err(error) = field.keep().await {
-            return vec![format!("a worker that died could not be started again: {error:#}")];
+            return vec![format!("a worker that died could not be started again: {error:#}")].into();
         }
         sleep(POLL).await;
     }
 }
 
+/// The queues that should not be there any more, or hold something, although nobody has anything to do: whatever they are called.
+async fn left(field: &mut Field<'_>, vhost: &str) -> Result<End> {
+    let mut left = End::default();
+    let dead = field.sender.connector.queues.of(Queue::Dead).to_owned();
+    let connection = field.sender.client.connect(Identity::Client).await?;
+    let mut channel = connection.create_channel().await?;
+    for name in field.broker.queues(vhost).await? {
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let queue = channel.queue_declare(name.as_str().into(), passive, FieldTable::default()).await;
+        let Ok(queue) = queue else {
+            // What has expired since it was listed has left nothing but a closed channel.
+            channel = connection.create_channel().await?;
+            continue;
+        };
+        if name != dead && queue.message_count() > 0 {
+            left.wrong.push(format!("{} are left in {name}", queue.message_count()));
+        }
+        if name.starts_with("claim.") {
+            left.claims.push(LeftClaim { name, holders: queue.consumer_count() });
+        }
+    }
+    connection.close(200, "done".into()).await?;
+    Ok(left)
+}
+
 /// What is going on.
 async fn look(field: &mut Field<'_>, vhost: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    let session = field.connector.connect("quiet").await?;
+    let connector = &field.sender.connector;
+    let session = connector.connect("quiet").await?;
     for queue in Queue::ALL.into_iter().filter(|it| *it != Queue::Dead) {
-        waiting(&session, queue.name(), &mut found).await?;
+        waiting(&session, connector.queues.of(queue), &mut found).await?;
     }
     let queues = field.broker.queues(vhost).await?;
     for name in queues.iter().filter(|it| it.starts_with("retry.") || it.starts_with("claim.")) {
@@ -55,13 +102,16 @@ async fn look(field: &mut Field<'_>, vhost: &str) -> Result<Vec<String>> {
     }
     session.close().await;
     for site in &mut field.sites {
-        let state = site.state();
+        let state = site.state().to_owned();
         for worker in site.workers() {
             busy(worker, &mut found).await?;
         }
         let kept = fs::read_dir(state.join("reports")).into_iter().flatten().flatten();
         let kept = kept.filter(|it| !it.file_name().to_string_lossy().starts_with('.'));
         found.extend(kept.map(|it| format!("a report is kept: {}", it.path().display())));
+    }
+    if field.older.as_ref().is_some_and(Older::is_busy) {
+        found.push("the older worker is busy".to_owned());
     }
     let containers = field.engine.containers().await?;
     found.extend(containers.iter().map(|it| format!("the container {} is there", it.name)));

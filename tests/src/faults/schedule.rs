@@ -27,7 +27,18 @@ pub(super) enum Act {
     /// Give a pull up.
     Close { pick: usize },
     /// Have a worker run a command that takes so long.
-    Command(Duration),
+    Command(Duration, Dress),
+}
+
+/// What is said of a message beside its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dress {
+    /// What this version says.
+    Ours,
+    /// What older programs say: its priority.
+    Bare,
+    /// Properties and headers that this version does not know, or cannot read.
+    OfTomorrow,
 }
 
 /// What a commit has its tests do.
@@ -87,7 +98,15 @@ fn act(rng: &mut Rng) -> Act {
         52..60 => Act::Trigger { pick },
         60..66 => Act::Merge { pick },
         66..70 => Act::Close { pick },
-        _ => Act::Command(Duration::from_millis(rng.u64(0..5000))),
+        _ => Act::Command(Duration::from_millis(rng.u64(0..5000)), dress(rng)),
+    }
+}
+
+fn dress(rng: &mut Rng) -> Dress {
+    match rng.u32(..4) {
+        0 => Dress::Bare,
+        1 => Dress::OfTomorrow,
+        _ => Dress::Ours,
     }
 }
 
@@ -104,7 +123,7 @@ fn turns(options: &Options, rng: &mut Rng) -> Vec<Step<Turn>> {
     while now < options.length && !options.faults.is_empty() {
         let fault = options.faults[rng.usize(..options.faults.len())];
         let place = fault.place(options.workers, rng);
-        let length = fault.length(rng);
+        let length = fault.length(options, rng);
         let is_free = !busy.iter().any(|(it, until)| *it == place && *until > now);
         if is_free {
             turns.push(Step { at: now, what: Turn::Begin(fault, place) });
@@ -123,10 +142,12 @@ fn moment(rng: &mut Rng, length: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Times;
     use super::*;
 
     fn options(seed: u64) -> Options {
-        Options { seed, events: 300, length: Duration::from_mins(5), faults: Fault::ALL.to_vec(), workers: 3 }
+        let (length, faults) = (Duration::from_mins(5), Fault::ALL.to_vec());
+        Options { seed, events: 300, length, faults, workers: 3, times: Times::Short }
     }
 
     #[test]

@@ -13,12 +13,39 @@ use crate::engine::Engine;
 use crate::fleet::{DEADLINE, Program};
 use crate::proxy::Proxy;
 
+/// Between the two requests to end: long enough to be two.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// What a host is made on.
+pub(super) struct Ground<'a> {
+    pub(super) number: usize,
+    pub(super) roles: Roles,
+    /// The file of the fleet.
+    pub(super) config: &'a Path,
+    /// A disk of their own for these, if there is one.
+    pub(super) state: Option<&'a Path>,
+    pub(super) scratch: Option<&'a Path>,
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Roles {
+    /// It scans events and executes tasks.
+    All,
+    Scan,
+}
+
 /// A host: its worker, and all that the worker starts.
 pub(super) struct Site {
     number: usize,
+    roles: Roles,
     /// How many workers this host has had.
     starts: usize,
     folder: PathBuf,
+    /// Where its workers keep what they must not forget.
+    state: PathBuf,
+    /// What temporary files are below.
+    scratch: PathBuf,
     config: PathBuf,
     environment: Vec<(&'static str, String)>,
     proxy: Proxy,
@@ -29,29 +56,47 @@ pub(super) struct Site {
 
 impl Site {
     /// With what its programs are told: those of the fleet in `config`, but for the folder of what it keeps.
-    pub(super) fn new(number: usize, config: &Path, proxy: Proxy, engine: &Engine) -> Result<Self> {
+    pub(super) fn new(ground: &Ground<'_>, proxy: Proxy, engine: &Engine) -> Result<Self> {
+        let Ground { number, roles, config, state, scratch } = *ground;
         let folder = config.parent().context("a folder")?.to_owned();
-        let state = folder.join("state");
-        let text = fs::read_to_string(config)?
-            .replace(&state.display().to_string(), &format!("{}-{number}", state.display()));
+        let state = state.unwrap_or(&folder).join(format!("state-{number}"));
+        let scratch = scratch.unwrap_or(&folder).to_owned();
+        let common = folder.join("state").display().to_string();
+        let text = fs::read_to_string(config)?.replace(&common, &state.display().to_string());
         let config = folder.join(format!("worker-{number}.toml"));
         fs::write(&config, text)?;
         let environment = engine.environment();
-        Ok(Self { number, starts: 0, folder, config, environment, proxy, worker: None, leaving: Vec::new() })
+        let (worker, leaving) = (None, Vec::new());
+        Ok(Self {
+            number,
+            roles,
+            starts: 0,
+            folder,
+            state,
+            scratch,
+            config,
+            environment,
+            proxy,
+            worker,
+            leaving,
+        })
     }
 
     /// Where its workers keep what they must not forget.
-    pub(super) fn state(&self) -> PathBuf {
-        self.folder.join(format!("state-{}", self.number))
+    pub(super) fn state(&self) -> &Path {
+        &self.state
     }
 
     /// The temporary files of the worker that was started last.
     fn scratch(&self) -> PathBuf {
-        self.folder.join(format!("tmp-{}-{}", self.number, self.starts))
+        self.scratch.join(format!("tmp-{}-{}", self.number, self.starts))
     }
 
     pub(super) fn name(&self) -> String {
-        format!("worker {}", self.number)
+        match self.roles {
+            Roles::All => format!("worker {}", self.number),
+            Roles::Scan => "the scanner".to_owned(),
+        }
     }
 
     pub(super) const fn proxy(&self) -> &Proxy {
@@ -61,6 +106,11 @@ impl Site {
     /// The process of its worker.
     pub(super) fn id(&self) -> Option<i32> {
         self.worker.as_ref().map(Program::id)
+    }
+
+    /// Whether its workers leave their jobs to their successors. Each second host's do; the others end what they have begun.
+    pub(super) fn hands_over(&self) -> bool {
+        self.roles == Roles::All && self.number % 2 == 1
     }
 
     /// Its worker, where there is one.
@@ -80,11 +130,18 @@ impl Site {
         environment.push(("TMPDIR", scratch.display().to_string()));
         let arguments = ["--config".to_owned(), self.config.display().to_string()];
         let amqp = ["--amqp".to_owned(), self.proxy.address().to_owned()];
-        let arguments = [arguments, amqp].concat();
+        let role = match self.roles {
+            Roles::All => None,
+            Roles::Scan => Some("scan".to_owned()),
+        };
+        let handover = self.hands_over().then(|| "--handover".to_owned());
+        let arguments: Vec<_> = role.into_iter().chain(arguments).chain(amqp).chain(handover).collect();
         let mut worker = Program::start("run-queue", number, &self.folder, &arguments, &environment)?;
-        worker.listening("operator endpoints").await?;
+        let listens = worker.listening("operator endpoints").await;
+        // One that has ended is seen by who looks after it.
+        let has_ended = worker.exited()?.is_some();
         self.worker = Some(worker);
-        Ok(())
+        if has_ended { Ok(()) } else { listens.map(drop) }
     }
 
     /// With all that belongs to it.
@@ -104,6 +161,18 @@ impl Site {
             // It may have ended by itself.
             let _ = kill_process(process, signal);
         }
+    }
+
+    /// Asks the worker to end, and again before it can have ended what it does, and starts its successor.
+    pub(super) async fn hurry(&mut self) -> Result<()> {
+        if let Some(worker) = self.worker.take() {
+            worker.signal(Signal::TERM)?;
+            tokio::time::sleep(BREATH).await;
+            // It may have had nothing to do.
+            let _ = worker.signal(Signal::TERM);
+            self.leaving.push(worker);
+        }
+        self.start().await
     }
 
     /// Asks the worker to end, and starts its successor.

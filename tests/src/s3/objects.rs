@@ -1,6 +1,6 @@
 //! What is in a bucket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -35,6 +35,11 @@ pub(super) fn client(ca: &str) -> Result<reqwest::Client> {
 }
 
 impl S3Server {
+    /// Where its objects are, as files.
+    pub fn folder(&self) -> PathBuf {
+        self.shared.bucket()
+    }
+
     /// The names of all objects, sorted.
     pub fn keys(&self) -> Result<Vec<String>> {
         let root = self.shared.bucket();

@@ -53,7 +53,7 @@ pub(super) struct Order<'a> {
     pub(super) spool: &'a Path,
 }
 
-/// A container. It must be removed ([`Container::remove`]) or left to another process ([`Container::leave`]); one that is dropped instead,
+/// A container. It must be removed ([`Container::remove`]) or left to another process (`Container::leave`); one that is dropped instead,
 /// in a panic or because a future was, is removed in the background.
 pub struct Container {
     engine: Engine,

@@ -33,11 +33,13 @@ use super::Executor;
 use super::container::{Container, Found};
 use super::journal::Begun;
 use super::outbox::News;
+use super::room;
 use super::secrets::{LeftSecrets, SecretFolder};
 use crate::handler::{Failure, Work};
 
 /// Runs the job and tells how it ended. What is ours or the infrastructure's is reported as an error and tried again.
 pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(), Failure> {
+    room::look([&cx.state_dir, &cx.logs.spool], work).await?;
     let taken = take(job, work, cx).await;
     match &taken {
         Err(Failure::Fail(reason)) => {

@@ -1,7 +1,9 @@
 //! A job's container, from its start to its removal.
 
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use common::Chain;
 use common::broker::Headers;
 use common::id::SecretName;
@@ -13,6 +15,7 @@ use super::super::Executor;
 use super::super::attachments;
 use super::super::container::{Container, Found, Order, Owner};
 use super::super::journal::{Begun, State};
+use super::super::room;
 use super::super::secrets::{self, Decision, GivenSecrets, Rules};
 use super::arguments::Arguments;
 use super::origin::origins;
@@ -209,7 +212,7 @@ impl Run<'_> {
         limit: Duration,
     ) -> anyhow::Result<Attended> {
         let early = tokio::select! {
-            ended = follow(container, log) => return ended.map(Attended::Ended),
+            ended = follow(container, &self.cx.logs.spool, log) => return ended.map(Attended::Ended),
             () = tokio::time::sleep(limit) => Verdict::TimedOut(self.limit()),
             stale = self.watch() => stale,
             () = self.work.cancelled.cancelled() => Verdict::Abandoned,
@@ -301,10 +304,12 @@ pub(super) async fn remove(container: Container) {
 const TROUBLE: i32 = 121;
 
 /// Copies the container's output to the log until it has ended.
-async fn follow(container: &mut Container, log: &mut Log) -> anyhow::Result<Verdict> {
+async fn follow(container: &mut Container, spool: &Path, log: &mut Log) -> anyhow::Result<Verdict> {
     container.started().await?;
     if let Some(output) = container.output() {
         log.copy_from(output).await?;
+        // Its monitor says nothing of what it finds no room for.
+        room::is_in([spool]).await.map_err(|it| anyhow!("what the job printed last may be lost: {it}"))?;
     }
     match container.ended().await? {
         0 => Ok(Verdict::Success),

@@ -19,6 +19,7 @@ mod notices;
 mod programs;
 mod receiver;
 mod reports;
+mod room;
 mod scanner;
 mod secrets;
 mod slice;

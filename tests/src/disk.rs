@@ -1,4 +1,4 @@
-//! A small disk that can be full. Only root can make one.
+//! Small disks that can be full. Only root can make one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,14 @@ use tempfile::TempDir;
 const SIZE: &str = "size=256m";
 
 /// A file system in memory, which is gone when it is dropped.
-pub(super) struct Disk {
+#[derive(Debug)]
+pub struct Disk {
     folder: TempDir,
 }
 
 impl Disk {
     /// None where this user may not.
-    pub(super) fn make() -> Result<Option<Self>> {
+    pub fn make() -> Result<Option<Self>> {
         let folder = tempfile::Builder::new().prefix("flotilla-disk-").tempdir()?;
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", SIZE, "flotilla-faults"]).arg(folder.path());
@@ -25,12 +26,13 @@ impl Disk {
         Ok(output.status.success().then_some(Self { folder }))
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Leaves not a byte.
-    pub(super) fn fill(&self) -> Result<()> {
+    pub fn fill(&self) -> Result<()> {
         let mut fill = Command::new("dd");
         fill.args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", self.ballast().display()));
         let output = fill.output().context("dd does not start")?;
@@ -38,7 +40,8 @@ impl Disk {
         Ok(())
     }
 
-    pub(super) fn clear(&self) -> Result<()> {
+    /// Leaves all of what it had.
+    pub fn clear(&self) -> Result<()> {
         fs::remove_file(self.ballast()).context("the disk was not full")
     }
 
