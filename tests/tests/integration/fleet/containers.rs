@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use common::forge::StatusState;
 use run_queue::execute::{Container, Engine as Containers};
 use serde_json::{Value, json};
+use tests::disk::Disk;
 use tests::engine::Engine;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test, run_test_with};
 use tests::wait::until;
@@ -239,4 +240,44 @@ async fn a_container_that_somebody_removes_is_an_error_and_runs_again() {
         Ok(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_container_that_has_no_room_on_the_disk_is_tried_again() -> Result<()> {
+    let Some(disk) = Disk::make()? else {
+        eprintln!("skipped: only root can make a small disk");
+        return Ok(());
+    };
+    let engine = Engine::open().await?;
+    let images = engine.run(&["info", "--format={{.Store.GraphRoot}}"]).await?;
+    let [root, run] = ["root", "run"].map(|it| disk.folder().join(it).display().to_string());
+    let options = [
+        format!("--root={root}"),
+        format!("--runroot={run}"),
+        format!("--storage-opt=imagestore={}", images.trim()),
+    ];
+    let [root, run, images] = options.each_ref().map(String::as_str);
+    let setup = Setup {
+        container: format!("command = {}", json!(["podman", root, run, images])),
+        roles: "retry-seconds = 0.5\nattempts = 10\n".to_owned(),
+        ..Setup::default()
+    };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let repo = repo(fleet, "echo ran").await?;
+        // What the engine needs before it can make any container is there.
+        fleet.engine.run(&[root, run, images, "images"]).await?;
+        disk.fill()?;
+        let pull = fleet.open_pull(&repo, &change()).await?;
+        fleet.wait_for(&pull, "debian", StatusState::Error).await?;
+        let words = |it: &Value| {
+            it["reason"].as_str().filter(|it| it.contains("no space left on device")).map(str::to_owned)
+        };
+        fleet.worker(0)?.wait_until("the engine's words", DEADLINE, words).await?;
+        disk.clear()?;
+        let status = fleet.wait_for(&pull, "debian", StatusState::Success).await?;
+        assert!(fleet.log_text(&status).await?.contains("ran\n"));
+        fleet.settle().await
+    })
+    .await;
+    Ok(())
 }
