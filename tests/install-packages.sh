@@ -14,6 +14,7 @@ runc             starts containers also where crun does not (hybrid control grou
 catatonit        podman run --init
 uidmap           podman without root
 ?netavark        podman's networks
+iptables         the same
 busybox-static   the shell in the test image
 gcc              the C parts of the TLS library and of the allocator
 make             the C parts of the allocator

@@ -25,6 +25,8 @@ pub struct Setup {
     pub container: String,
     /// Words for `container.run-args`, after those that every fleet has.
     pub run_args: Vec<String>,
+    /// Leave containers the network that they have by default, in which nothing of the test can be reached.
+    pub own_network: bool,
     /// Keys of `[webhook]`, in TOML.
     pub receiver: String,
     /// `[scan]`, in TOML.
@@ -50,6 +52,7 @@ impl Default for Setup {
             execute: "slots = 2\npoll-seconds = 0.2\n".to_owned(),
             container: String::new(),
             run_args: Vec::new(),
+            own_network: false,
             receiver: String::new(),
             scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
                    [scan.test-map.\"octo/app\"]\nmain = [\"debian\"]\n_manual = [\"debian/slow\", \"rhel-9\"]\n"
@@ -112,6 +115,8 @@ impl Fleet {
         let Self { broker, setup, .. } = self;
         let text = |it: &str| serde_json::Value::from(it).to_string();
         let list = |it: &[String]| serde_json::Value::from(it).to_string();
+        let mut run_args = self.engine.run_args();
+        run_args.retain(|it| !(setup.own_network && it.starts_with("--network=")));
         format!(
             "[broker]\namqp = {}\nvhost = {}\nsecrets-dir = {}\ninternal-queue = {}\n\n\
              [webhook]\nlisten = \"127.0.0.1:0\"\nservice-listen = \"127.0.0.1:0\"\n{}\n\n\
@@ -133,7 +138,7 @@ impl Fleet {
             text(self.forge.url()),
             text(&self.git.url()),
             setup.container,
-            list(&[self.engine.run_args(), setup.run_args.clone()].concat()),
+            list(&[run_args, setup.run_args.clone()].concat()),
             text(self.engine.image()),
             text(&self.memory.path().display().to_string()),
             text(&self.logs_dir().display().to_string()),

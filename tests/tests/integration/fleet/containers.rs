@@ -168,6 +168,18 @@ async fn a_mount_of_something_that_is_not_there_is_an_error() {
 }
 
 #[tokio::test]
+async fn jobs_have_a_network_of_their_own() -> Result<()> {
+    let engine = Engine::open().await?;
+    if engine.run(&["run", "--rm", "--network=private", engine.image(), "true"]).await.is_err() {
+        eprintln!("skipped: this machine has no networks for containers");
+        return Ok(());
+    }
+    // The server of repositories listens on this machine alone.
+    trouble(Setup { own_network: true, ..Setup::default() }, "the repository could not be cloned").await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_job_that_is_waiting_for_its_image_can_be_ended() {
     // An engine that never gets on with it, as a registry that hangs makes it.
     let folder = tempfile::tempdir().unwrap();
