@@ -9,6 +9,7 @@ mod command;
 mod event;
 mod hopeless;
 mod job;
+mod statistics;
 mod sweep;
 mod twice;
 
