@@ -111,7 +111,9 @@ fn dress(rng: &mut Rng) -> Dress {
 }
 
 fn change(rng: &mut Rng) -> Change {
-    Change { takes: Duration::from_millis(rng.u64(0..8000)), passes: rng.u32(..4) > 0 }
+    // Some last for longer than another worker waits for who has lost the broker: those must have been stopped by then.
+    let millis = if rng.u32(..8) == 0 { rng.u64(12_000..24_000) } else { rng.u64(0..8000) };
+    Change { takes: Duration::from_millis(millis), passes: rng.u32(..4) > 0 }
 }
 
 /// Faults overlap, but each place has one at a time, and a pause after it.
