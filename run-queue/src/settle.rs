@@ -8,6 +8,7 @@ use common::id::Attempt;
 use crate::burials::Burials;
 use crate::claims::Times;
 use crate::handler::{Attempts, Failure};
+use crate::link::Linked;
 use crate::metrics::{Metrics, Settled};
 use crate::run::Outcome;
 
@@ -28,8 +29,9 @@ impl Settler {
         received: Received,
         attempt: Attempt,
         outcome: &Outcome,
-        publisher: &Publisher,
+        linked: &Linked,
     ) -> Result<Settled, BrokerError> {
+        let publisher = &linked.publisher;
         let settled = match outcome {
             Ok(outgoing) => {
                 for message in outgoing {
@@ -54,7 +56,7 @@ impl Settler {
             Err(Failure::Spent) => self.bury(received.count_as(attempt), Failure::SPENT, publisher).await?,
             Err(Failure::Elsewhere(key)) => {
                 tracing::info!("the same work is under way; its owner is told");
-                received.forward(publisher, key).await?;
+                received.forward(&linked.session, publisher, key).await?;
                 Settled::Forwarded
             }
             Err(Failure::Left) => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions,
     QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::protocol::AMQPSoftError;
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::error::within;
 use super::session::{LIMIT, close, is_refusal};
 use super::{BrokerError, Publisher, Received, Session};
+use crate::Chain;
 use crate::id::TaskId;
 use crate::queue::{Queue, QueueNames};
 use crate::task::WorkKey;
@@ -31,6 +32,9 @@ const MAIL_KEPT: Duration = Duration::from_secs(10);
 /// How long a claim is remembered that nobody holds or asks for. Longer than any wait for an owner, and than most outages of a
 /// whole fleet.
 const KEPT: Duration = Duration::from_hours(6);
+/// How often, and with which pauses, a claim is looked at that somebody seems to have left.
+const LEFT_LOOKS: u32 = 4;
+const LEFT_PAUSE: Duration = Duration::from_millis(100);
 /// Messages that an owner is given to hold; more of them stay in the mailbox.
 const MAIL_HELD: u16 = 256;
 
@@ -95,12 +99,33 @@ pub enum Claimed {
 impl Session {
     /// Takes a claim on work from this queue, where it is to be had.
     pub async fn claim(&self, key: &ClaimKey, from: Queue, take: Take) -> Result<Claimed, BrokerError> {
+        let mut looks = 0;
         loop {
             match self.claim_once(key, from, take).await {
                 // Whoever had it has given it up since it was looked at.
                 Err(error) if is_refusal(&error, &AMQPSoftError::NOTFOUND) => {}
+                // Who is just giving it up looks like somebody who is gone, for a moment.
+                Ok(Claimed::Left) if looks < LEFT_LOOKS => {
+                    looks += 1;
+                    tokio::time::sleep(LEFT_PAUSE).await;
+                }
                 claimed => return claimed,
             }
+        }
+    }
+
+    /// Whether somebody holds a claim now.
+    pub(super) async fn is_held(&self, key: &ClaimKey) -> Result<bool, BrokerError> {
+        let (queue, channel) = (key.queue(), self.channel().await?);
+        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
+        let declare = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
+        match within(LIMIT, || format!("look at the claim `{queue}`"), declare).await {
+            Ok(state) => {
+                close(&channel).await;
+                Ok(state.consumer_count() > 0)
+            }
+            Err(error) if is_refusal(&error, &AMQPSoftError::NOTFOUND) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -190,15 +215,16 @@ impl Claim {
     /// Gives it up for good: the work is done. Mail that nobody has taken, or that comes in this moment, goes back to where it is from.
     /// To be called when all of the mail that was taken is settled, as the rest goes with the queue.
     pub async fn release(self, session: &Session) -> Result<(), BrokerError> {
-        let Self { queue, mut channel, mut mail, .. } = self;
+        let Self { queue, from, names, mut channel, mut mail } = self;
+        let mut way_back = WayBack { session, from: names.of(from), publisher: None };
         let cancel = channel.basic_cancel(mail.tag(), BasicCancelOptions::default());
         within(LIMIT, || format!("let go of the claim `{queue}`"), cancel).await?;
         // It is with us already, so the broker thinks the mailbox empty.
         while let Some(Ok(late)) = mail.next().await {
-            back(late, &queue).await?;
+            way_back.take(late).await?;
         }
         for _ in 0..RELEASE_TRIES {
-            match give_back(&channel, &queue).await {
+            match way_back.empty(&channel, &queue).await {
                 // Somebody has taken it meanwhile.
                 Err(error) if is_refusal(&error, &AMQPSoftError::ACCESSREFUSED) => return Ok(()),
                 given_back => given_back?,
@@ -222,17 +248,37 @@ impl Claim {
     }
 }
 
-async fn give_back(channel: &Channel, queue: &str) -> Result<(), BrokerError> {
-    loop {
-        let get = channel.basic_get(queue.into(), BasicGetOptions::default());
-        let Some(late) = within(LIMIT, || format!("empty `{queue}`"), get).await? else { return Ok(()) };
-        back(late.delivery, queue).await?;
-    }
+/// From a mailbox to the queue that its work came from, confirmed before it leaves the mailbox: what is only refused is lost when an
+/// owner of before deletes the mailbox in this moment, as the broker takes one for empty whose mail is out.
+struct WayBack<'a> {
+    session: &'a Session,
+    from: &'a str,
+    /// None before it is needed, which it rarely is.
+    publisher: Option<Publisher>,
 }
 
-async fn back(late: Delivery, queue: &str) -> Result<(), BrokerError> {
-    let back = late.acker.nack(BasicNackOptions::default());
-    within(LIMIT, || format!("give back what came late to `{queue}`"), back).await.map(drop)
+impl WayBack<'_> {
+    async fn empty(&mut self, channel: &Channel, queue: &str) -> Result<(), BrokerError> {
+        loop {
+            let get = channel.basic_get(queue.into(), BasicGetOptions::default());
+            let Some(late) = within(LIMIT, || format!("empty `{queue}`"), get).await? else { return Ok(()) };
+            self.take(late.delivery).await?;
+        }
+    }
+
+    async fn take(&mut self, late: Delivery) -> Result<(), BrokerError> {
+        let publisher = match self.publisher.take() {
+            Some(publisher) => publisher,
+            None => self.session.publisher().await?,
+        };
+        publisher.send(self.from, &late.data, late.properties).await?;
+        self.publisher = Some(publisher);
+        // A mailbox that is gone needs no answer.
+        if let Err(error) = late.acker.ack(BasicAckOptions::default()).await {
+            tracing::debug!(error = %Chain(&error), "what came late to a claim is back in its queue, and may come twice");
+        }
+        Ok(())
+    }
 }
 
 /// Mail may come between emptying the mailbox and deleting it. What comes after the last try expires into its own queue, and the

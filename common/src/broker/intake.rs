@@ -17,7 +17,7 @@ use lapin::{Acker, BasicProperties, Channel, Consumer};
 use super::carried::{Carried, history};
 use super::dead::{buried, revived, seconds};
 use super::error::within;
-use super::{BrokerError, Burial, ClaimKey, Headers, Publisher};
+use super::{BrokerError, Burial, ClaimKey, Headers, Publisher, Session};
 use crate::hostname;
 use crate::id::Attempt;
 use crate::queue::{Queue, QueueNames};
@@ -270,12 +270,20 @@ impl Received {
 
     /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just
     /// been given up. If it has waited for them, they have come, and the wait is over.
-    pub async fn forward(self, publisher: &Publisher, key: &ClaimKey) -> Result<(), BrokerError> {
+    ///
+    /// The broker confirms, too, what it takes for a queue that is deleted in this moment, and loses it. So the claim is looked at
+    /// once more: whoever holds it then had it before, and so has the mail, or has taken it since, and sees what is to be done.
+    pub async fn forward(
+        self,
+        session: &Session,
+        publisher: &Publisher,
+        key: &ClaimKey,
+    ) -> Result<(), BrokerError> {
         let headers = Headers { awaited: false, ..self.headers.clone() };
         let properties = Carried::new(&self.properties, &headers).properties();
         match publisher.put_into_claim(key, &self.body, properties).await {
-            Ok(()) => self.ack().await,
-            Err(BrokerError::Unroutable(_)) => self.requeue().await,
+            Ok(()) if session.is_held(key).await? => self.ack().await,
+            Ok(()) | Err(BrokerError::Unroutable(_)) => self.requeue().await,
             Err(error) => Err(error),
         }
     }

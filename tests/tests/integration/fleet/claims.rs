@@ -227,7 +227,7 @@ async fn what_comes_to_a_claim_that_is_given_up_goes_back() {
             let message = Outgoing { queue: Queue::Public, body, priority, headers: headers.clone() };
             publisher.publish(&message).await?;
             let received = other.take(Queue::Public).await?.context("the message")?;
-            received.forward(&publisher, &key).await?;
+            received.forward(&other, &publisher, &key).await?;
         }
         let mailbox = format!("claim.{key}");
         until("that the mail is with the owner", async || Ok(other.depth_of(&mailbox).await? == 0)).await?;
