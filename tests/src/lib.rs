@@ -15,6 +15,7 @@
 //! | [`faults`] | a fleet in which everything breaks, and what must be true of it afterwards |
 //! | [`openapi`] | what GitHub says of its API |
 //! | [`browser`] | Chromium without a screen, and a web server with a log that grows |
+//! | [`memory`] | how much of it a process has |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
 //! | [`situations`] | what programs of both generations do in the same situation |
@@ -35,6 +36,7 @@ pub mod image;
 pub mod leftovers;
 pub mod local;
 pub mod mail;
+pub mod memory;
 pub mod openapi;
 pub mod ports;
 pub mod proxy;

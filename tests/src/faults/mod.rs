@@ -8,9 +8,11 @@
 //! | `field`, `site`, `disk` | what breaks |
 //! | `people`, `send` | who asks for something |
 //! | `quiet` | when it is over |
+//! | [`burst`] | nothing breaks, there is too much of everything |
 //! | `judge`, `book`, `story` | whether all laws were kept, and if not, what happened |
 
 mod book;
+pub mod burst;
 mod diary;
 mod disk;
 mod fault;

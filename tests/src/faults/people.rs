@@ -1,6 +1,6 @@
 //! What people do on the forge and at the broker while things break, and what they may expect of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -76,8 +76,7 @@ impl People<'_> {
     /// Makes the repositories.
     pub(super) async fn settle_in(&self) -> Result<()> {
         for (repo, _) in &self.repos {
-            let script = File::new(".cockpit-ci/run", SCRIPT).executable();
-            let tip = self.git.create(repo.as_str(), &[script]).await?;
+            let tip = self.git.create(repo.as_str(), &[script()]).await?;
             self.forge.add_repo(repo, &BranchName::new("main")?, &CommitSha::new(tip)?);
         }
         Ok(())
@@ -200,21 +199,28 @@ impl People<'_> {
         Ok((delivery, format!("pushed to {pull}")))
     }
 
-    /// Each line says who: the worker that the shell belongs to.
     fn command(&mut self, seconds: f64) {
         let name = format!("command-{}", self.asked.commands.len());
-        let line =
-            |what: &str| format!("echo {what} {name} $PPID $(date +%s.%N) >> '{}'", self.book.display());
-        let text = format!("{}; sleep {seconds}; {}", line("begin"), line("end"));
-        let body = json!({"command": text}).to_string();
+        let body = json!({"command": command(&name, seconds, &self.book)}).to_string();
         let (connector, diary) = (self.connector.clone(), Arc::clone(&self.diary));
         self.sending.spawn(send::put(connector, Queue::Public, body, name.clone(), diary));
         self.asked.commands.push(name);
     }
 }
 
+/// What a repository's tests are.
+pub(super) fn script() -> File {
+    File::new(".cockpit-ci/run", SCRIPT).executable()
+}
+
+/// A command that says in the book that it begins and ends. Each line says who: the worker that the shell belongs to.
+pub(super) fn command(name: &str, seconds: f64, book: &Path) -> String {
+    let line = |what: &str| format!("echo {what} {name} $PPID $(date +%s.%N) >> '{}'", book.display());
+    format!("{}; sleep {seconds}; {}", line("begin"), line("end"))
+}
+
 /// Differs with each push, so that no two commits are the same.
-fn file(Change { takes, passes }: Change, push: usize) -> File {
+pub(super) fn file(Change { takes, passes }: Change, push: usize) -> File {
     let (seconds, code) = (takes.as_secs_f64(), u8::from(!passes));
     File::new("change", format!("# {push}\nseconds={seconds}\ncode={code}\n"))
 }

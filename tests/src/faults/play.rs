@@ -1,7 +1,7 @@
 //! A run: the fleet is made, the schedule is played, and when all is quiet the ledger is read.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Options;
 use super::book;
-use super::diary::Diary;
+use super::diary::{Diary, Echo};
 use super::disk::Disk;
-use super::field::{Done, Field};
+use super::field::{Done, Excuse, Field};
 use super::judge::{Finding, Verdict};
 use super::people::{Asked, End, People};
 use super::quiet;
@@ -40,7 +40,7 @@ const EXECUTE: &str =
 /// An error is one of the harness or of this machine; what the fleet did wrong is in the verdict.
 pub async fn run(options: &Options) -> Result<Verdict> {
     common::crypto::install();
-    let diary = Arc::new(Diary::begin());
+    let diary = Arc::new(Diary::begin(Echo::On));
     let Options { seed, events, length, faults, workers } = options;
     diary.note(format_args!("seed {seed}, {events} events in {length:?}, {workers} workers, {faults:?}"));
     let disk = Disk::make()?;
@@ -185,6 +185,23 @@ async fn judge(fleet: &mut Fleet, played: &Played, diary: &Diary) -> Result<Verd
     let mut verdict = Verdict::default();
     verdict.wrong(wrong.iter().cloned());
     verdict.sent(sent);
+    let folder = compare(fleet, asked, sent, &done.excuses, &mut verdict)?;
+    dead(fleet, &done.poison, &mut verdict).await?;
+    left(fleet, &folder, &mut verdict).await?;
+    for finding in verdict.findings_mut() {
+        finding.story.extend(story::about(&finding.about, diary, &folder));
+    }
+    Ok(verdict)
+}
+
+/// Holds what was asked for against what came of it: statuses, logs, and the book in the fleet's folder, which it gives.
+pub(super) fn compare(
+    fleet: &Fleet,
+    asked: &Asked,
+    sent: &[Sent],
+    excuses: &[Excuse],
+    verdict: &mut Verdict,
+) -> Result<PathBuf> {
     let log_has = |status: &StatusRecord, line: &str| {
         let text = fleet.log_folder(status).and_then(|it| Ok(fs::read_to_string(it.join("log"))?));
         text.is_ok_and(|it| it.lines().any(|it| it == line))
@@ -195,28 +212,23 @@ async fn judge(fleet: &mut Fleet, played: &Played, diary: &Diary) -> Result<Verd
             all.reverse();
             all
         };
-        verdict.pull(pull, statuses, log_has, &done.excuses);
+        verdict.pull(pull, statuses, log_has, excuses);
     }
     let folder = fleet.config_file().parent().context("a folder")?.to_owned();
     let text = fs::read_to_string(folder.join("book")).unwrap_or_default();
     let (runs, others) = book::read(&text);
-    verdict.commands(asked, &runs, sent, &done.excuses);
+    verdict.commands(asked, &runs, sent, excuses);
     for pull in asked.pulls.iter().filter(|it| it.end == End::Merged) {
         let sha = pull.heads.last().map(|it| it.sha.to_string()).unwrap_or_default();
         if !others.contains(&format!("merged {sha}")) {
             verdict.lost.push(Finding::new(format!("the merge of {pull} led to nothing"), &[&sha]));
         }
     }
-    dead(fleet, &done.poison, &mut verdict).await?;
-    left(fleet, &folder, &mut verdict).await?;
-    for finding in verdict.findings_mut() {
-        finding.story.extend(story::about(&finding.about, diary, &folder));
-    }
-    Ok(verdict)
+    Ok(folder)
 }
 
 /// What is dead is poison, and all poison is dead.
-async fn dead(fleet: &Fleet, poison: &[String], verdict: &mut Verdict) -> Result<()> {
+pub(super) async fn dead(fleet: &Fleet, poison: &[String], verdict: &mut Verdict) -> Result<()> {
     let dead = fleet.take_dead().await?;
     for it in dead.iter().filter(|it| !poison.contains(&it.body)) {
         let what = format!("dead, and no poison: {} at attempt {}: {}", it.body, it.attempt, it.reason);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ::tests::broker::{Broker, VirtualHost};
 use ::tests::group::Group;
+use ::tests::memory;
 use anyhow::{Context, Result, bail, ensure};
 
 const START: Duration = Duration::from_secs(20);
@@ -65,23 +66,12 @@ impl Process {
 
     /// The memory that it has now.
     pub(crate) fn resident(&self) -> Result<f64> {
-        self.memory("VmRSS:")
+        memory::resident(self.id())
     }
 
     /// The most that it ever had.
     pub(crate) fn highest(&self) -> Result<f64> {
-        self.memory("VmHWM:")
-    }
-
-    /// In megabytes of 10^6 bytes.
-    fn memory(&self, field: &str) -> Result<f64> {
-        let file = format!("/proc/{}/status", self.group.id());
-        let status = fs::read_to_string(&file).with_context(|| file.clone())?;
-        let line = status.lines().find_map(|it| it.strip_prefix(field));
-        let kib = line
-            .and_then(|it| it.trim().strip_suffix(" kB"))
-            .with_context(|| format!("{field} of {file}"))?;
-        Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
+        memory::highest(self.id())
     }
 
     pub(crate) fn id(&self) -> i32 {
