@@ -24,7 +24,6 @@ async fn a_burst_of_events_is_done_once_in_order_and_in_bounded_memory() {
     let outcome = Box::pin(burst::run(&options)).await.unwrap();
     assert!(outcome.is_good(), "{}\n{:?}", outcome.told().join("\n"), outcome.memory);
     assert_eq!(outcome.verdict.acknowledged, outcome.verdict.attempts);
-    println!("{outcome:?}");
 }
 
 fn told(verdict: &Verdict) -> String {
