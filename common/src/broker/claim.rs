@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use lapin::message::Delivery;
 use lapin::options::{
     BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions,
     QueueDeclareOptions, QueueDeleteOptions,
@@ -176,12 +177,16 @@ impl Claim {
         }
     }
 
-    /// Gives it up for good: the work is done. Mail that comes in this moment goes back to where it is from. To be called when all
-    /// of the mail that was taken is settled, as the rest goes with the queue.
+    /// Gives it up for good: the work is done. Mail that nobody has taken, or that comes in this moment, goes back to where it is from.
+    /// To be called when all of the mail that was taken is settled, as the rest goes with the queue.
     pub async fn release(self, session: &Session) -> Result<(), BrokerError> {
-        let Self { queue, mut channel, mail, .. } = self;
+        let Self { queue, mut channel, mut mail, .. } = self;
         let cancel = channel.basic_cancel(mail.tag(), BasicCancelOptions::default());
         within(LIMIT, || format!("let go of the claim `{queue}`"), cancel).await?;
+        // It is with us already, so the broker thinks the mailbox empty.
+        while let Some(Ok(late)) = mail.next().await {
+            back(late, &queue).await?;
+        }
         for _ in 0..RELEASE_TRIES {
             give_back(&channel, &queue).await?;
             let options = QueueDeleteOptions { if_empty: true, ..QueueDeleteOptions::default() };
@@ -206,9 +211,13 @@ async fn give_back(channel: &Channel, queue: &str) -> Result<(), BrokerError> {
     loop {
         let get = channel.basic_get(queue.into(), BasicGetOptions::default());
         let Some(late) = within(LIMIT, || format!("empty `{queue}`"), get).await? else { return Ok(()) };
-        let back = late.delivery.acker.nack(BasicNackOptions::default());
-        within(LIMIT, || format!("give back what came late to `{queue}`"), back).await?;
+        back(late.delivery, queue).await?;
     }
+}
+
+async fn back(late: Delivery, queue: &str) -> Result<(), BrokerError> {
+    let back = late.acker.nack(BasicNackOptions::default());
+    within(LIMIT, || format!("give back what came late to `{queue}`"), back).await.map(drop)
 }
 
 /// Mail may come between emptying the mailbox and deleting it. What comes after the last try expires into its own queue, and the

@@ -1,9 +1,13 @@
 //! One run of a task, whatever breaks between the worker and the broker.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
+use common::broker::{ClaimKey, Claimed, Headers, Outgoing, Take};
+use common::queue::{Priority, Queue};
 use tests::broker::Restart;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
 use tests::proxy::{Network, Proxy};
+use tests::wait::{until, until_some};
 
 use super::gate::{
     ONE_RUN, TWO_RUNS, ask, gated_job, gated_job_that, no_claims, open_gate, quick, running_job, says,
@@ -200,6 +204,41 @@ async fn two_workers_that_are_asked_for_the_same_run_it_once() {
         fleet.settle().await?;
         assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
         no_claims(fleet).await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// It is out of the mailbox, and nobody has looked at it.
+#[tokio::test]
+async fn what_comes_to_a_claim_that_is_given_up_goes_back() {
+    let setup = Setup { worker: false, webhook: false, ..Setup::default() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let (owner, other) = (fleet.session().await?, fleet.session().await?);
+        other.declare(&[Queue::Public]).await?;
+        let publisher = other.publisher().await?;
+        let headers = Headers::fresh();
+        let key = ClaimKey::of_message(&headers.id);
+        let Claimed::Ours(claim) = owner.claim(&key, Queue::Public, Take::Fresh).await? else {
+            bail!("a new claim is another's")
+        };
+        for body in ["{}", "[]"] {
+            let (body, priority) = (Bytes::from(body), Some(Priority::NORMAL));
+            let message = Outgoing { queue: Queue::Public, body, priority, headers: headers.clone() };
+            publisher.publish(&message).await?;
+            let received = other.take(Queue::Public).await?.context("the message")?;
+            received.forward(&publisher, &key).await?;
+        }
+        let mailbox = format!("claim.{key}");
+        until("that the mail is with the owner", async || Ok(other.depth_of(&mailbox).await? == 0)).await?;
+        claim.release(&owner).await?;
+        for body in ["{}", "[]"] {
+            let received = until_some("the mail", async || Ok(other.take(Queue::Public).await?)).await?;
+            assert_eq!(received.body(), body);
+            received.ack().await?;
+        }
+        owner.close().await;
+        other.close().await;
         Ok(())
     })
     .await;
