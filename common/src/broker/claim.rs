@@ -95,6 +95,16 @@ pub enum Claimed {
 impl Session {
     /// Takes a claim on work from this queue, where it is to be had.
     pub async fn claim(&self, key: &ClaimKey, from: Queue, take: Take) -> Result<Claimed, BrokerError> {
+        loop {
+            match self.claim_once(key, from, take).await {
+                // Whoever had it has given it up since it was looked at.
+                Err(error) if is_refusal(&error, &AMQPSoftError::NOTFOUND) => {}
+                claimed => return claimed,
+            }
+        }
+    }
+
+    async fn claim_once(&self, key: &ClaimKey, from: Queue, take: Take) -> Result<Claimed, BrokerError> {
         let queue = key.queue();
         let had = self.is_there(&queue).await?;
         let channel = self.channel().await?;
@@ -188,8 +198,13 @@ impl Claim {
             back(late, &queue).await?;
         }
         for _ in 0..RELEASE_TRIES {
-            give_back(&channel, &queue).await?;
-            let options = QueueDeleteOptions { if_empty: true, ..QueueDeleteOptions::default() };
+            match give_back(&channel, &queue).await {
+                // Somebody has taken it meanwhile.
+                Err(error) if is_refusal(&error, &AMQPSoftError::ACCESSREFUSED) => return Ok(()),
+                given_back => given_back?,
+            }
+            let options =
+                QueueDeleteOptions { if_unused: true, if_empty: true, ..QueueDeleteOptions::default() };
             let delete = channel.queue_delete(queue.as_str().into(), options);
             match within(LIMIT, || format!("delete the claim `{queue}`"), delete).await {
                 Ok(_) => {
@@ -197,7 +212,7 @@ impl Claim {
                     return Ok(());
                 }
                 Err(error) if is_refusal(&error, &AMQPSoftError::PRECONDITIONFAILED) => {
-                    tracing::debug!(queue, "more mail came");
+                    tracing::debug!(queue, "more mail came, or somebody who takes the claim");
                     channel = session.channel().await?;
                 }
                 Err(error) => return Err(error),
