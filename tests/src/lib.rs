@@ -18,6 +18,7 @@
 //! | [`openapi`] | what GitHub says of its API |
 //! | [`browser`] | Chromium without a screen, and a web server with a log that grows |
 //! | [`wait`] | waiting for what nobody tells of |
+//! | [`memory`] | how much of it a process has |
 //! | [`leftovers`] | what a run has left behind |
 //! | [`local`] | a fleet to look at: `tests/run-local.sh` |
 //! | [`situations`] | what programs of both generations do in the same situation |
@@ -39,6 +40,7 @@ pub mod image;
 pub mod leftovers;
 pub mod local;
 pub mod mail;
+pub mod memory;
 pub mod openapi;
 pub mod ports;
 pub mod proxy;

@@ -12,18 +12,28 @@ use common::Clock;
 /// Lines with the time since the beginning.
 pub(super) struct Diary {
     begun: Instant,
+    echo: Echo,
     lines: Mutex<Vec<String>>,
 }
 
+/// Whether what happens is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Echo {
+    On,
+    Off,
+}
+
 impl Diary {
-    pub(super) fn begin() -> Self {
-        Self { begun: Instant::now(), lines: Mutex::default() }
+    pub(super) fn begin(echo: Echo) -> Self {
+        Self { begun: Instant::now(), echo, lines: Mutex::default() }
     }
 
     pub(super) fn note(&self, what: impl fmt::Display) {
         let line = format!("{:7.2} {} {what}", self.begun.elapsed().as_secs_f64(), clock());
-        // A reader who has gone does not end the run.
-        let _ = writeln!(io::stdout().lock(), "{line}");
+        if self.echo == Echo::On {
+            // A reader who has gone does not end the run.
+            let _ = writeln!(io::stdout().lock(), "{line}");
+        }
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 

@@ -8,11 +8,14 @@
 //! | `times` | how long workers wait for each other, and how long things are away |
 //! | `field`, `site`, `receiver`, `older` | what breaks |
 //! | `people`, `send` | who asks for something |
+//! | [`burst`] | nothing breaks, there is too much of everything |
 //! | `quiet` | when it is over, and what is left then |
-//! | `judge`, `shelf`, `register`, `book`, `story` | whether all laws were kept, and if not, what happened |
+//! | `judge`, `evidence`, `shelf`, `register`, `book`, `story` | whether all laws were kept, and if not, what happened |
 
 mod book;
+pub mod burst;
 mod diary;
+mod evidence;
 mod fault;
 mod field;
 mod judge;

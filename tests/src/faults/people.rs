@@ -1,6 +1,6 @@
 //! What people do on the forge and at the broker while things break, and what they may expect of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use common::forge::{NewStatus, StatusState};
@@ -18,10 +18,10 @@ use crate::git::{File, GitServer, pull_head};
 
 /// What a commit's tests are: they sign the register, print what [`printed`](super::shelf::printed) says, take their time, and end as the
 /// commit wants.
-fn script(register: &Register) -> String {
+pub(super) fn script(register: &Register) -> File {
     // Not wget: that of a static busybox looks names up, and crashes.
     let (host, port) = register.address();
-    format!(
+    let text = format!(
         r#"#!/bin/sh
 . ./change
 run=$(cat /proc/sys/kernel/random/uuid)
@@ -38,7 +38,8 @@ done
 echo "done $run"
 exit "$code"
 "#
-    )
+    );
+    File::new(".cockpit-ci/run", text).executable()
 }
 
 /// Everybody who asks something of the fleet.
@@ -96,8 +97,7 @@ impl People<'_> {
     /// Makes the repositories.
     pub(super) async fn settle_in(&self) -> Result<()> {
         for (repo, _) in &self.repos {
-            let script = File::new(".cockpit-ci/run", script(self.register)).executable();
-            let tip = self.git.create(repo.as_str(), &[script]).await?;
+            let tip = self.git.create(repo.as_str(), &[script(self.register)]).await?;
             self.forge.add_repo(repo, &BranchName::new("main")?, &CommitSha::new(tip)?);
         }
         Ok(())
@@ -219,21 +219,23 @@ impl People<'_> {
         Ok((delivery, format!("pushed to {pull}")))
     }
 
-    /// Each line says who: the worker that the shell belongs to.
     fn command(&mut self, seconds: f64, dress: Dress) {
         let name = format!("command-{}", self.asked.commands.len());
-        let line =
-            |what: &str| format!("echo {what} {name} $PPID $(date +%s.%N) >> '{}'", self.book.display());
-        let text = format!("{}; sleep {seconds}; {}", line("begin"), line("end"));
-        let body = json!({"command": text}).to_string();
+        let body = json!({"command": command(&name, seconds, &self.book)}).to_string();
         let letter = Letter { queue: Queue::Public, body, dress };
         self.sending.spawn(self.sender.clone().put(letter, name.clone()));
         self.asked.commands.push(name);
     }
 }
 
+/// A command that says in the book that it begins and ends. Each line says who: the worker that the shell belongs to.
+pub(super) fn command(name: &str, seconds: f64, book: &Path) -> String {
+    let line = |what: &str| format!("echo {what} {name} $PPID $(date +%s.%N) >> '{}'", book.display());
+    format!("{}; sleep {seconds}; {}", line("begin"), line("end"))
+}
+
 /// Differs with each push, so that no two commits are the same.
-fn file(Change { takes, passes }: Change, push: usize) -> File {
+pub(super) fn file(Change { takes, passes }: Change, push: usize) -> File {
     let (pause, code) = ((takes / PARTS).as_secs_f64(), u8::from(!passes));
     File::new("change", format!("# {push}\npause={pause}\ncode={code}\n"))
 }

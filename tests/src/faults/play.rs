@@ -10,13 +10,13 @@ use common::id::RepoName;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::book;
-use super::diary::Diary;
+use super::diary::{Diary, Echo};
+use super::evidence::Evidence;
 use super::fault::Place;
 use super::field::{Disks, Done, Field};
 use super::judge::{Claimable, Excuse, Excuses, Finding, LeftClaim, Verdict};
 use super::older::Older;
-use super::people::{Asked, End, Head, People};
+use super::people::{Asked, People};
 use super::quiet;
 use super::receiver::Receiver;
 use super::register::{Register, Signed};
@@ -41,7 +41,7 @@ const KEEP: Duration = Duration::from_millis(500);
 /// An error is one of the harness or of this machine; what the fleet did wrong is in the verdict.
 pub async fn run(options: &Options) -> Result<Verdict> {
     common::crypto::install();
-    let diary = Arc::new(Diary::begin());
+    let diary = Arc::new(Diary::begin(Echo::On));
     let Options { seed, events, length, faults, workers, times } = options;
     let logs = options.logs();
     diary.note(format_args!(
@@ -240,34 +240,20 @@ async fn judge(
     let mut verdict = Verdict::default();
     verdict.wrong(wrong.iter().cloned());
     verdict.sent(sent, &excuses);
+    let evidence = Evidence { fleet, shelf, signed, excuses: &excuses };
+    let (folder, runs) = (evidence.folder()?, evidence.compare(asked, sent, &mut verdict)?);
     let mut claimable = Vec::new();
     for pull in &asked.pulls {
-        let statuses = |head: &Head| {
-            let mut all = fleet.forge.statuses(&pull.repo, &head.sha);
-            all.reverse();
-            all
-        };
-        verdict.pull(pull, statuses, |it| shelf.of(it), signed, &excuses);
         for head in &pull.heads {
-            let all = statuses(head);
+            let all = evidence.statuses(pull, head);
             for context in &pull.contexts {
                 claimable.push(Claimable::job(pull, head, context, &all, signed)?);
             }
         }
     }
-    let folder = fleet.config_file().parent().context("a folder")?.to_owned();
-    let text = fs::read_to_string(folder.join("book")).unwrap_or_default();
-    let (runs, others) = book::read(&text);
-    verdict.commands(asked, &runs, sent, &excuses);
     claimable.extend(sent.iter().filter_map(|it| Claimable::command(it, &runs, &done.older)));
     claimable.extend(story::settled(&folder).iter().map(|(id, at)| Claimable::message(id, *at)));
     verdict.claims(claims, &claimable, &excuses);
-    for pull in asked.pulls.iter().filter(|it| it.end == End::Merged) {
-        let sha = pull.heads.last().map(|it| it.sha.to_string()).unwrap_or_default();
-        if !others.contains(&format!("merged {sha}")) {
-            verdict.lost.push(Finding::new(format!("the merge of {pull} led to nothing"), &[&sha]));
-        }
-    }
     dead(fleet, &done.poison, &mut verdict).await?;
     left(fleet, scratch, &done.excuses, &mut verdict).await?;
     for finding in verdict.findings_mut() {
@@ -277,7 +263,7 @@ async fn judge(
 }
 
 /// What is dead is poison, and all poison is dead.
-async fn dead(fleet: &Fleet, poison: &[String], verdict: &mut Verdict) -> Result<()> {
+pub(super) async fn dead(fleet: &Fleet, poison: &[String], verdict: &mut Verdict) -> Result<()> {
     let dead = fleet.take_dead().await?;
     for it in dead.iter().filter(|it| !poison.contains(&it.body)) {
         let what = format!("dead, and no poison: {} at attempt {}: {}", it.body, it.attempt, it.reason);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ::tests::fleet::{DEADLINE, Fleet, Pull, Setup};
 use ::tests::forge::StatusRecord;
 use ::tests::git::File;
+use ::tests::memory;
 use anyhow::{Context, Result, ensure};
 use common::Clock;
 use common::broker::{Headers, Outgoing, Publisher};
@@ -23,7 +24,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::Effort;
 use super::machine::machine;
-use super::process::{busy, highest};
+use super::process::busy;
 use super::table::{Row, Table, Target, Unit, quantile};
 
 /// Jobs of one round, one after the other; their median counts.
@@ -355,7 +356,7 @@ impl Stand<'_> {
         let printing = f64::from(seconds) + 2.0 * WARM_UP.as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a number of bytes, and of jobs")]
         let rate = bytes as f64 / 1e6 / printing / jobs as f64;
-        Ok(Chatty { rate, memory: highest(self.worker)?, processors })
+        Ok(Chatty { rate, memory: memory::highest(self.worker)?, processors })
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ::tests::broker::{Broker, VirtualHost};
 use ::tests::group::Group;
+use ::tests::memory;
 use anyhow::{Context, Result, bail, ensure};
 
 const START: Duration = Duration::from_secs(20);
@@ -65,12 +66,12 @@ impl Process {
 
     /// The memory that it has now.
     pub(crate) fn resident(&self) -> Result<f64> {
-        memory(self.id(), "VmRSS:")
+        memory::resident(self.id())
     }
 
     /// The most that it ever had.
     pub(crate) fn highest(&self) -> Result<f64> {
-        highest(self.id())
+        memory::highest(self.id())
     }
 
     pub(crate) fn id(&self) -> i32 {
@@ -105,21 +106,6 @@ pub(crate) fn configure(
     );
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
-}
-
-/// The most memory that a process ever had.
-pub(crate) fn highest(process: i32) -> Result<f64> {
-    memory(process, "VmHWM:")
-}
-
-/// In megabytes of 10^6 bytes.
-fn memory(process: i32, field: &str) -> Result<f64> {
-    let file = format!("/proc/{process}/status");
-    let status = fs::read_to_string(&file).with_context(|| file.clone())?;
-    let line = status.lines().find_map(|it| it.strip_prefix(field));
-    let kib =
-        line.and_then(|it| it.trim().strip_suffix(" kB")).with_context(|| format!("{field} of {file}"))?;
-    Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
 }
 
 /// The processor time that the threads of some processes have had, in microseconds.

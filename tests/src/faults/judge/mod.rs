@@ -11,6 +11,7 @@ use std::fmt;
 pub(super) use self::claims::{Claimable, LeftClaim};
 pub(super) use self::excuse::{Excuse, Excuses, Loss};
 use self::work::Work;
+pub(super) use self::work::is_begun;
 use super::book::Run;
 use super::people::{Asked, End, Head, PullStory};
 use super::register::Signed;

@@ -154,7 +154,7 @@ impl Work<'_> {
     }
 }
 
-fn is_begun(status: &StatusRecord) -> bool {
+pub(in super::super) fn is_begun(status: &StatusRecord) -> bool {
     status.description.as_deref().unwrap_or_default().starts_with("In progress")
 }
 
