@@ -114,19 +114,9 @@ impl Session {
         }
     }
 
-    /// Whether somebody holds a claim now.
-    pub(super) async fn is_held(&self, key: &ClaimKey) -> Result<bool, BrokerError> {
-        let (queue, channel) = (key.queue(), self.channel().await?);
-        let passive = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
-        let declare = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
-        match within(LIMIT, || format!("look at the claim `{queue}`"), declare).await {
-            Ok(state) => {
-                close(&channel).await;
-                Ok(state.consumer_count() > 0)
-            }
-            Err(error) if is_refusal(&error, &AMQPSoftError::NOTFOUND) => Ok(false),
-            Err(error) => Err(error),
-        }
+    /// Whether anybody has a claim, or had it and has not given it up.
+    pub(super) async fn is_claimed(&self, key: &ClaimKey) -> Result<bool, BrokerError> {
+        self.is_there(&key.queue()).await
     }
 
     async fn claim_once(&self, key: &ClaimKey, from: Queue, take: Take) -> Result<Claimed, BrokerError> {

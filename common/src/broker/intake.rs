@@ -271,8 +271,10 @@ impl Received {
     /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just
     /// been given up. If it has waited for them, they have come, and the wait is over.
     ///
-    /// The broker confirms, too, what it takes for a queue that is deleted in this moment, and loses it. So the claim is looked at
-    /// once more: whoever holds it then had it before, and so has the mail, or has taken it since, and sees what is to be done.
+    /// The broker confirms, too, what it takes for a queue that is deleted in this moment, and loses it. So the claim is looked for
+    /// once more: if it is there, it has the mail, or is that of somebody who has taken it since, and sees what is to be done. If not, the
+    /// mail may be back in its queue or lost, and the message is kept: twice does no harm where a verdict shows that the work is done. A
+    /// claim on a message alone is that of this very one, and its owner gives nothing up before it is settled.
     pub async fn forward(
         self,
         session: &Session,
@@ -282,7 +284,9 @@ impl Received {
         let headers = Headers { awaited: false, ..self.headers.clone() };
         let properties = Carried::new(&self.properties, &headers).properties();
         match publisher.put_into_claim(key, &self.body, properties).await {
-            Ok(()) if session.is_held(key).await? => self.ack().await,
+            Ok(()) if *key == ClaimKey::of_message(&self.headers.id) || session.is_claimed(key).await? => {
+                self.ack().await
+            }
             Ok(()) | Err(BrokerError::Unroutable(_)) => self.requeue().await,
             Err(error) => Err(error),
         }
