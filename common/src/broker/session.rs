@@ -52,7 +52,13 @@ impl Session {
     }
 
     pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
-        within(LIMIT, || "open a channel".to_owned(), self.connection.create_channel()).await
+        let open =
+            async || within(LIMIT, || "open a channel".to_owned(), self.connection.create_channel()).await;
+        match open().await {
+            // The client library takes the refusal that ended the last channel of the same number for its answer.
+            Err(error) if is_soft(&error) => open().await,
+            opened => opened,
+        }
     }
 
     pub(super) const fn queues(&self) -> &QueueNames {
@@ -176,6 +182,12 @@ pub(super) fn arguments(of: QueueArguments) -> FieldTable {
         table.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
     }
     table
+}
+
+/// Whether it is an error that ends a channel, and no session.
+fn is_soft(error: &BrokerError) -> bool {
+    let BrokerError::Refused { source, .. } = error else { return false };
+    matches!(source.kind(), ErrorKind::ProtocolError(it) if matches!(it.kind(), AMQPErrorKind::Soft(_)))
 }
 
 /// Whether the broker refused with this reason; that ended the channel, and nothing else.
