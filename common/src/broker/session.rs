@@ -16,6 +16,9 @@ use crate::queue::{Queue, QueueArguments, QueueNames};
 use crate::{Chain, Clock};
 
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
+/// How often, and with which pauses, a channel is opened anew whose number somebody else's refusal clings to.
+const CHANNEL_TRIES: u32 = 5;
+const CHANNEL_PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection to the broker. It does not heal: at the first error it is given up, and [`super::Sessions`] makes another.
 pub struct Session {
@@ -54,11 +57,14 @@ impl Session {
     pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
         let open =
             async || within(LIMIT, || "open a channel".to_owned(), self.connection.create_channel()).await;
-        match open().await {
-            // The client library takes the refusal that ended the last channel of the same number for its answer.
-            Err(error) if is_soft(&error) => open().await,
-            opened => opened,
+        for _ in 0..CHANNEL_TRIES {
+            match open().await {
+                // The client library takes the refusal that ended the last channel of the same number for its answer.
+                Err(error) if is_soft(&error) => tokio::time::sleep(CHANNEL_PAUSE).await,
+                opened => return opened,
+            }
         }
+        open().await
     }
 
     pub(super) const fn queues(&self) -> &QueueNames {
