@@ -105,17 +105,16 @@ impl<H: Handler> Role<H> {
                     if slot.stopping.is_cancelled() {
                         return;
                     }
-                    let left = undecided.remove(at).left;
                     if is_open {
                         tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
-                        slot.resumed.add(slot.resume(left, claim, linked));
+                        slot.resumed.add(slot.resume(undecided.remove(at).left, claim, linked));
                         continue;
                     }
-                    // First: should it stay, nobody would know whose it was.
+                    // First, and with the rest still undecided: should it stay, or the session end, nobody would know of either.
                     if let Err(error) = claim.release(&linked.session).await {
                         tracing::warn!(error = %Chain(&error), "the claim could not be given up");
                     }
-                    self.handler.give_up(left).await;
+                    self.handler.give_up(undecided.remove(at).left).await;
                 }
                 // The broker hears late of the death of who was cut off: for so long it may be that one's.
                 Ok(Claimed::ByAnother)
