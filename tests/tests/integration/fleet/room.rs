@@ -11,15 +11,21 @@ use tests::wait::until_some;
 
 use super::{change, repo};
 
-/// Its messages go where there is room, and none of them is dead by it.
-#[tokio::test]
-async fn a_worker_without_room_begins_nothing_and_costs_no_attempt() -> Result<()> {
+/// A fleet whose containers print to a disk that can be full; none where nobody may make one.
+fn small_spool() -> Result<Option<(Disk, Setup)>> {
     let Some(disk) = Disk::make()? else {
         eprintln!("skipped: only root can make a small disk");
-        return Ok(());
+        return Ok(None);
     };
     let spool = serde_json::Value::from(disk.folder().display().to_string());
     let setup = Setup { config: format!("[logs]\nspool-dir = {spool}\n"), ..Setup::default() };
+    Ok(Some((disk, setup)))
+}
+
+/// Its messages go where there is room, and none of them is dead by it.
+#[tokio::test]
+async fn a_worker_without_room_begins_nothing_and_costs_no_attempt() -> Result<()> {
+    let Some((disk, setup)) = small_spool()? else { return Ok(()) };
     run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
         let repo = repo(fleet, "echo ran").await?;
         disk.fill()?;
@@ -50,12 +56,7 @@ async fn a_worker_without_room_begins_nothing_and_costs_no_attempt() -> Result<(
 /// The engine's monitor goes on, and says nothing of it.
 #[tokio::test]
 async fn what_a_job_prints_without_room_is_not_taken_for_all_it_printed() -> Result<()> {
-    let Some(disk) = Disk::make()? else {
-        eprintln!("skipped: only root can make a small disk");
-        return Ok(());
-    };
-    let spool = serde_json::Value::from(disk.folder().display().to_string());
-    let setup = Setup { config: format!("[logs]\nspool-dir = {spool}\n"), ..Setup::default() };
+    let Some((disk, setup)) = small_spool()? else { return Ok(()) };
     run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
         let gate = "while ! git ls-remote --exit-code origin refs/heads/go; do :; done > /dev/null 2>&1";
         let repo = repo(fleet, &format!("echo waits; {gate}; seq 3000")).await?;
