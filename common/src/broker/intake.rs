@@ -96,8 +96,8 @@ impl Intake {
         }
     }
 
-    /// Returns when the deliveries of this intake are lost; once it was stopped, only the session's end tells of that. To be asked while one is dealt with: there is at most one other, which
-    /// is kept for [`Intake::next`], until it is settled.
+    /// Returns when the deliveries of this intake are lost; once it was stopped, only the session's end tells of that. To be asked while
+    /// one is dealt with: there is at most one other, which is kept for [`Intake::next`], until it is settled.
     pub async fn broken(&mut self) -> BrokerError {
         loop {
             match self.pushed().await {

@@ -24,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The engine is asked this often even if the kernel says nothing, for processes that we cannot see, or took for another.
 const UNSEEN: Duration = Duration::from_secs(1);
 const SEEN: Duration = Duration::from_mins(1);
+/// How often, and with which pauses, it is asked again when it refuses.
+const REFUSALS: u32 = 2;
+const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a container stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +42,26 @@ pub enum State {
 }
 
 impl Engine {
-    /// How a container stands.
+    /// How a container stands. podman 4.3 refuses to say while a process that it looks at ends (`read /proc/7/cgroup: no such process`),
+    /// so it is asked again.
     pub(super) async fn state(&self, name: &str) -> Result<State, EngineError> {
+        for _ in 0..REFUSALS {
+            match self.state_once(name).await {
+                Err(EngineError::Refused { words, .. }) => {
+                    tracing::debug!(
+                        name,
+                        words,
+                        "the engine does not say how a container stands; asked again"
+                    );
+                    tokio::time::sleep(REFUSAL_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+        self.state_once(name).await
+    }
+
+    async fn state_once(&self, name: &str) -> Result<State, EngineError> {
         let mut inspect = self.command("inspect");
         let format = "--format={{.State.Status}} {{.State.ExitCode}} {{.State.Pid}}";
         inspect.args(["--type=container", format, name]);
@@ -176,6 +197,26 @@ mod tests {
         ] {
             assert_eq!(state(answer), expected, "{answer}");
         }
+    }
+
+    /// An engine that refuses so often, and then says that the container has ended.
+    fn refusing(times: u32, folder: &std::path::Path) -> Engine {
+        let script = format!(
+            "echo >> {0}; [ $(wc -l < {0}) -gt {times} ] && echo exited 7 0 && exit; echo no such process >&2; exit 125",
+            folder.join("asked").display()
+        );
+        Engine::new(["sh", "-c", &script].map(str::to_owned).into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_refuses_for_a_moment_is_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (twice, forever) = (folder.path().join("twice"), folder.path().join("forever"));
+        std::fs::create_dir(&twice).unwrap();
+        std::fs::create_dir(&forever).unwrap();
+        assert_eq!(refusing(2, &twice).state("it").await.unwrap(), State::Ended(7));
+        let refused = refusing(u32::MAX, &forever).state("it").await.unwrap_err();
+        assert!(matches!(refused, EngineError::Refused { .. }), "{refused}");
     }
 
     #[tokio::test]
