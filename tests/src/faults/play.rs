@@ -228,6 +228,9 @@ async fn strike(field: &mut Field<'_>, turns: &[Step<Turn>], begun: Instant, dia
     Ok(())
 }
 
+/// How many findings are told with their story; each is looked for in all logs of all programs.
+const STORIES: usize = 20;
+
 async fn judge(
     fleet: &mut Fleet,
     played: &Played,
@@ -256,7 +259,7 @@ async fn judge(
     verdict.claims(claims, &claimable, &excuses);
     dead(fleet, &done.poison, &mut verdict).await?;
     left(fleet, scratch, &done.excuses, &mut verdict).await?;
-    for finding in verdict.findings_mut() {
+    for finding in verdict.findings_mut().take(STORIES) {
         finding.story.extend(story::about(&finding.about, diary, &folder));
     }
     Ok(verdict)

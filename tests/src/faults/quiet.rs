@@ -34,16 +34,34 @@ impl From<Vec<String>> for End {
     }
 }
 
-/// Waits for it. What is still going on at the limit is wrong.
+/// What is going on.
+struct Unrest {
+    /// Messages that wait in queues.
+    waiting: u32,
+    /// All of it, in words.
+    found: Vec<String>,
+}
+
+impl Unrest {
+    const fn unseen(why: Vec<String>) -> Self {
+        Self { waiting: u32::MAX, found: why }
+    }
+}
+
+/// Waits for it: for as long as less and less waits, since a machine may be too slow for what people asked of it, and then for the limit. What
+/// is still going on after it is wrong.
 pub(super) async fn wait(field: &mut Field<'_>, vhost: &str, limit: Duration) -> End {
-    let end = Instant::now() + limit;
-    let mut quiet = 0;
+    let mut end = Instant::now() + limit;
+    let (mut quiet, mut fewest) = (0, u32::MAX);
     loop {
-        let found = match timeout(LOOK, look(field, vhost)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => vec![format!("nobody can look: {error:#}")],
-            Err(_) => vec!["looking took too long".to_owned()],
+        let Unrest { waiting, found } = match timeout(LOOK, look(field, vhost)).await {
+            Ok(Ok(unrest)) => unrest,
+            Ok(Err(error)) => Unrest::unseen(vec![format!("nobody can look: {error:#}")]),
+            Err(_) => Unrest::unseen(vec!["looking took too long".to_owned()]),
         };
+        if waiting < fewest {
+            (fewest, end) = (waiting, Instant::now() + limit);
+        }
         quiet = if found.is_empty() { quiet + 1 } else { 0 };
         if quiet >= LOOKS {
             return match timeout(LOOK, left(field, vhost)).await {
@@ -88,17 +106,16 @@ async fn left(field: &mut Field<'_>, vhost: &str) -> Result<End> {
     Ok(left)
 }
 
-/// What is going on.
-async fn look(field: &mut Field<'_>, vhost: &str) -> Result<Vec<String>> {
-    let mut found = Vec::new();
+async fn look(field: &mut Field<'_>, vhost: &str) -> Result<Unrest> {
+    let (mut waiting, mut found) = (0, Vec::new());
     let connector = &field.sender.connector;
     let session = connector.connect("quiet").await?;
     for queue in Queue::ALL.into_iter().filter(|it| *it != Queue::Dead) {
-        waiting(&session, connector.queues.of(queue), &mut found).await?;
+        waiting += depth(&session, connector.queues.of(queue), &mut found).await?;
     }
     let queues = field.broker.queues(vhost).await?;
     for name in queues.iter().filter(|it| it.starts_with("retry.") || it.starts_with("claim.")) {
-        waiting(&session, name, &mut found).await?;
+        waiting += depth(&session, name, &mut found).await?;
     }
     session.close().await;
     for site in &mut field.sites {
@@ -115,18 +132,19 @@ async fn look(field: &mut Field<'_>, vhost: &str) -> Result<Vec<String>> {
     }
     let containers = field.engine.containers().await?;
     found.extend(containers.iter().map(|it| format!("the container {} is there", it.name)));
-    Ok(found)
+    Ok(Unrest { waiting, found })
 }
 
-async fn waiting(session: &Session, name: &str, found: &mut Vec<String>) -> Result<()> {
-    match session.depth_of(name).await {
-        Ok(0) | Err(BrokerError::Missing(_)) => Ok(()),
-        Ok(count) => {
-            found.push(format!("{count} wait in {name}"));
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
+/// How many wait in this queue.
+async fn depth(session: &Session, name: &str, found: &mut Vec<String>) -> Result<u32> {
+    let depth = match session.depth_of(name).await {
+        Err(BrokerError::Missing(_)) => 0,
+        depth => depth?,
+    };
+    if depth > 0 {
+        found.push(format!("{depth} wait in {name}"));
     }
+    Ok(depth)
 }
 
 async fn busy(worker: &mut crate::fleet::Program, found: &mut Vec<String>) -> Result<()> {

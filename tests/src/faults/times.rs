@@ -69,7 +69,8 @@ impl Times {
         }
     }
 
-    /// How long it may take until all is quiet: longer than all pauses between attempts, and than any forge wants to be left alone.
+    /// How long it may take until all is quiet when there is no backlog: longer than all pauses between attempts, and than any forge wants
+    /// to be left alone.
     pub(super) const fn quiet(self) -> Duration {
         match self {
             Self::Short => Duration::from_mins(3),

@@ -8,6 +8,8 @@ mod work;
 
 use std::fmt;
 
+use common::id::TaskId;
+
 pub(super) use self::claims::{Claimable, LeftClaim};
 pub(super) use self::excuse::{Excuse, Excuses, Loss};
 use self::work::Work;
@@ -129,16 +131,20 @@ impl Verdict {
         self.recovered += usize::from(work.is_recovered());
     }
 
-    /// The runs of the commands. A command whose message may have been put twice may run twice.
+    /// The runs of the commands. A command whose message may have been put twice may run twice. One that has run to its end is not lost
+    /// where another began it meanwhile and was cut off: who ended it settles the message.
     pub(super) fn commands(&mut self, asked: &Asked, runs: &[Run], sent: &[Sent], excuses: &Excuses) {
         for name in &asked.commands {
             let runs: Vec<_> = runs.iter().filter(|it| it.name == *name).collect();
-            let was_put_once = sent.iter().any(|it| it.what == *name && it.tries == 1);
+            let sent: Vec<_> = sent.iter().filter(|it| it.what == *name).collect();
+            let was_put_once = sent.iter().any(|it| it.tries == 1);
+            // Logs have the ids of tasks, and not what they say.
+            let ids = sent.iter().filter_map(|it| it.id.as_ref()).map(TaskId::as_str);
+            let about: Vec<_> = ids.chain([name.as_str()]).collect();
             if runs.is_empty() {
-                self.lost.push(Finding::new(format!("{name} did not run"), &[name]));
-            }
-            if runs.last().is_some_and(|it| it.end.is_none()) {
-                self.lost.push(Finding::new(format!("{name} did not run to its end"), &[name]));
+                self.lost.push(Finding::new(format!("{name} did not run"), &about));
+            } else if runs.iter().all(|it| it.end.is_none()) {
+                self.lost.push(Finding::new(format!("{name} did not run to its end"), &about));
             }
             for pair in runs.windows(2) {
                 let [first, second] = pair else { continue };
@@ -148,7 +154,7 @@ impl Verdict {
                 };
                 if was_put_once && !excuses.any((first.begin, second.begin), theirs) {
                     let what = format!("{name} ran again at {} for no reason", second.begin);
-                    self.doubled.push(Finding::new(what, &[name]));
+                    self.doubled.push(Finding::new(what, &about));
                 }
             }
             self.recovered += usize::from(runs.len() > 1);

@@ -293,6 +293,9 @@ fn a_command_runs_once_unless_its_worker_was_in_trouble() {
     assert_eq!(judged(&twice, &[trouble(8, 12)]), (0, 1), "another worker's trouble");
     assert_eq!(judged(&twice, &[trouble(7, 2)]), (0, 1), "long before");
     assert_eq!(judged(&twice, &[excuse(Loss::Handover, 12, 12)]), (0, 0));
+    let beside = [(10, Some(30)), (20, None)];
+    assert_eq!(judged(&beside, &[excuse(Loss::Broker, 12, 25)]), (0, 0), "the first has settled it");
+    assert_eq!(judged(&[(10, None), (20, None)], &[trouble(7, 12)]), (1, 0));
 }
 
 /// What is found of a claim on the job of a case, which so many hold.
