@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, sleep};
 
-use super::session::SessionEvent;
+use super::session::{LIMIT, SessionEvent};
 use super::{BrokerError, Publisher, Session};
 
 /// How often the broker is asked for a sign of life. An answer may take ten seconds ([`super::session::LIMIT`]), so a broker that falls
@@ -40,7 +41,7 @@ async fn follow(
     probe: impl AsyncFn() -> Result<(), BrokerError>,
     tell: impl Fn(bool),
 ) -> Watched {
-    let mut last_heard = Instant::now();
+    let mut last_heard = Moment::now();
     let mut is_blocked = false;
     let error = loop {
         let event = tokio::select! {
@@ -55,19 +56,45 @@ async fn follow(
             SessionEvent::Lost(error) => break error,
         }
         tell(is_blocked);
-        last_heard = Instant::now();
+        last_heard = Moment::now();
     };
-    if is_blocked {
-        last_heard = last_heard.max(Instant::now().checked_sub(SILENCE).unwrap_or(last_heard));
-    }
-    Watched { error, last_heard }
+    let age = if is_blocked { last_heard.age().min(SILENCE) } else { last_heard.age() };
+    let now = Instant::now();
+    Watched { error, last_heard: now.checked_sub(age).unwrap_or(now) }
 }
 
-/// Who answers has heard the question: so the broker was there when it was asked, and may have been gone right after.
-async fn silence(probe: &impl AsyncFn() -> Result<(), BrokerError>, last_heard: &mut Instant) -> BrokerError {
+/// A moment whose age counts the time, too, in which this machine slept.
+#[derive(Clone, Copy)]
+struct Moment {
+    at: Instant,
+    booted: Duration,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { at: Instant::now(), booted: since_boot() }
+    }
+
+    fn age(self) -> Duration {
+        self.at.elapsed().max(since_boot().saturating_sub(self.booted))
+    }
+}
+
+fn since_boot() -> Duration {
+    clock_gettime(ClockId::Boottime).try_into().unwrap_or_default()
+}
+
+/// Who answers has heard the question: so the broker was there when it was asked, and may have been gone right after. Who stood still
+/// asks nobody, as it cannot wait for the answer: what it has may be another's.
+async fn silence(probe: &impl AsyncFn() -> Result<(), BrokerError>, last_heard: &mut Moment) -> BrokerError {
     loop {
+        let before = Moment::now();
         sleep(PROBE_EVERY).await;
-        let asked = Instant::now();
+        if before.age() > PROBE_EVERY + LIMIT {
+            let seconds = before.age().as_secs();
+            return BrokerError::Lost(format!("this process or its machine stood still for {seconds} s"));
+        }
+        let asked = Moment::now();
         match probe().await {
             Ok(()) => *last_heard = asked,
             Err(error) => return error,
@@ -131,6 +158,23 @@ mod tests {
         let (error, told) = follow_an_alarm(events).await;
         assert!(error.ends_with("the broker ended"), "{error}");
         assert_eq!(told, [true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stood_still_was_last_heard_before() {
+        let begun = Instant::now();
+        let quiet = async || std::future::pending().await;
+        let stand_still = async {
+            sleep(Duration::from_secs(7)).await;
+            tokio::time::advance(Duration::from_mins(3)).await;
+            std::future::pending::<()>().await;
+        };
+        let watched = tokio::select! {
+            watched = follow(quiet, async || std::future::pending().await, async || Ok(()), |_| {}) => watched,
+            () = stand_still => unreachable!("it never ends"),
+        };
+        assert!(watched.error.to_string().contains("stood still"), "{}", watched.error);
+        assert_eq!((watched.last_heard - begun).as_secs(), 5);
     }
 
     #[tokio::test(start_paused = true)]
