@@ -69,6 +69,20 @@ impl Engine {
         state(&answer).ok_or_else(|| self.misunderstood("inspect", &answer))
     }
 
+    /// Whether the engine sees what runs in a container. It may where we do not, as in another namespace of processes.
+    async fn sees_processes(&self, name: &str) -> Result<bool, EngineError> {
+        let mut top = self.command("top");
+        top.args([name, "pid"]);
+        match self.ask("top", top).await {
+            Ok(_) => Ok(true),
+            Err(EngineError::Refused { words, .. }) => {
+                tracing::debug!(name, words, "the engine does not see what runs in a container");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits until the engine has cleaned up after a container that has ended: what it unmounts meanwhile cannot be copied.
     pub(super) async fn cleaned_up(&self, name: &str) -> Result<(), EngineError> {
         let since = Instant::now();
@@ -109,7 +123,7 @@ impl Ending {
             let name = name.clone();
             async move {
                 let _guard = guard;
-                wait(&engine, &name).await
+                wait(&engine, &name, PATIENCE).await
             }
         });
         Self { name, waiting: Some(AbortOnDropHandle::new(waiting)), code: None, over }
@@ -127,27 +141,34 @@ impl Ending {
     }
 }
 
-async fn wait(engine: &Engine, name: &str) -> Result<i32, EngineError> {
+/// `patience` is for a monitor that does not say how its container has ended, as it may be dead.
+async fn wait(engine: &Engine, name: &str, patience: Duration) -> Result<i32, EngineError> {
+    let lost = || EngineError::Lost { name: name.to_owned() };
     let mut watched: Option<Process> = None;
-    let mut gone = None;
+    // Since when its process is gone, or not to be seen from here.
+    let mut gone: Option<Instant> = None;
     loop {
         let number = match engine.state(name).await? {
             State::Stopped(code) | State::Ended(code) => return Ok(code),
             State::Made => return Err(EngineError::NeverRan { name: name.to_owned() }),
             State::Running(number) => number,
         };
+        let is_late = gone.is_some_and(|it| it.elapsed() > patience);
         // One that was opened before the engine says that it runs is the container's: its number was not another's meanwhile.
         match &watched {
             Some(process) if process.number == number => match gone {
                 None => gone = process.ended(SEEN).await.then(Instant::now),
-                Some(since) if since.elapsed() > PATIENCE => {
-                    return Err(EngineError::Lost { name: name.to_owned() });
-                }
+                Some(_) if is_late => return Err(lost()),
                 Some(_) => tokio::time::sleep(PAUSE).await,
             },
             _ => {
-                (watched, gone) = (Process::open(number), None);
-                if watched.is_none() {
+                watched = Process::open(number);
+                if watched.is_some() {
+                    gone = None;
+                } else if is_late && !engine.sees_processes(name).await? {
+                    return Err(lost());
+                } else {
+                    gone = gone.filter(|_| !is_late).or_else(|| Some(Instant::now()));
                     tokio::time::sleep(UNSEEN).await;
                 }
             }
@@ -197,6 +218,24 @@ mod tests {
         ] {
             assert_eq!(state(answer), expected, "{answer}");
         }
+    }
+
+    /// An engine that says that a container runs whose process is gone, and does or does not see it all the same.
+    fn deceived(sees: bool) -> Engine {
+        let script = format!("case $0 in inspect) echo running 0 4194305 ;; top) {sees} ;; esac");
+        Engine::new(["sh", "-c", &script].map(str::to_owned).into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_container_whose_process_was_never_seen_and_is_gone_is_lost() {
+        let waits = async |sees| {
+            let engine = deceived(sees);
+            let waiting = wait(&engine, "it", Duration::ZERO);
+            tokio::time::timeout(2 * UNSEEN + UNSEEN / 2, waiting).await
+        };
+        let lost = waits(false).await.unwrap().unwrap_err();
+        assert!(matches!(lost, EngineError::Lost { .. }), "{lost}");
+        assert!(waits(true).await.is_err(), "it runs where we cannot see it");
     }
 
     /// An engine that refuses so often, and then says that the container has ended.
