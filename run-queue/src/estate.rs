@@ -100,7 +100,9 @@ impl<H: Handler> Role<H> {
             let message = next.left.message();
             match linked.session.claim(next.left.claim(), message.queue, Take::Left).await {
                 Ok(Claimed::Ours(claim)) => {
-                    let is_open = self.handler.is_open(&next.left).await;
+                    // Nobody gives up the claim on what is done before its message is settled.
+                    let is_settled = next.left.is_done() && claim.is_new();
+                    let is_open = !is_settled && self.handler.is_open(&next.left).await;
                     // Asked to end meanwhile: it is for the next process.
                     if slot.stopping.is_cancelled() {
                         return;

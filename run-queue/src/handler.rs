@@ -113,6 +113,8 @@ pub trait Remains: Send + 'static {
     fn message(&self) -> Message;
     /// The claim on it.
     fn claim(&self) -> &ClaimKey;
+    /// Whether it is done, and told, and only its message may be there still.
+    fn is_done(&self) -> bool;
 }
 
 /// A message that is somewhere else.
@@ -132,6 +134,10 @@ impl Remains for Infallible {
     }
 
     fn claim(&self) -> &ClaimKey {
+        match *self {}
+    }
+
+    fn is_done(&self) -> bool {
         match *self {}
     }
 }

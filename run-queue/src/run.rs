@@ -51,6 +51,8 @@ pub(crate) struct Run {
     pub(crate) is_linked: bool,
     pub(crate) delivery: Option<Held>,
     pub(crate) claim: Standing,
+    /// Whoever was brought the message while the broker was away has seen that the work is done, and settled it.
+    pub(crate) is_settled: bool,
     /// Messages for the same work, which go back to their queue when it is done: then it shows whether anything is left to do.
     pub(crate) kept: Vec<Received>,
     /// Each new session comes here before anything is consumed in it.
@@ -182,6 +184,10 @@ impl Run {
                 () = stopping.cancelled() => return Message::Others,
             };
             self.take_in(change).await;
+            if self.is_settled && outcome.is_ok() {
+                tracing::info!("another worker has settled this");
+                return Message::Settled;
+            }
         }
     }
 
@@ -261,6 +267,9 @@ impl Run {
         match self.linked.session.claim(key, self.queue, Take::Left).await {
             Ok(Claimed::Ours(claim)) => {
                 tracing::info!("the claim is ours again");
+                // Work that reports shows when it is done; of other work, nobody but its owner knows.
+                self.is_settled =
+                    self.attempt.is_none() && claim.is_new() && *key != ClaimKey::of_message(&self.id);
                 self.claim = Standing::Ours(Granted { key: key.clone(), claim });
             }
             Ok(Claimed::ByAnother) if is_in_time => {

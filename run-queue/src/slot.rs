@@ -197,6 +197,7 @@ impl<H: Handler> Slot<H> {
                 is_linked: true,
                 delivery,
                 claim,
+                is_settled: false,
                 kept: Vec::new(),
                 returns,
                 stopping: self.stopping.clone(),

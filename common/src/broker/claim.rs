@@ -143,7 +143,7 @@ impl Session {
         match within(LIMIT, || format!("take the claim `{queue}`"), consume).await {
             Ok(mail) => {
                 let names = self.queues().clone();
-                Ok(Claimed::Ours(Box::new(Claim { queue, from, names, channel, mail })))
+                Ok(Claimed::Ours(Box::new(Claim { queue, from, names, channel, mail, is_new: !had })))
             }
             // Two asked at the same moment.
             Err(error) if is_refusal(&error, &AMQPSoftError::ACCESSREFUSED) => Ok(Claimed::ByAnother),
@@ -181,6 +181,7 @@ pub struct Claim {
     names: QueueNames,
     channel: Channel,
     mail: Consumer,
+    is_new: bool,
 }
 
 impl fmt::Debug for Claim {
@@ -202,10 +203,16 @@ impl Claim {
         }
     }
 
+    /// Whether nobody had it before, or whoever had it has given it up.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Gives it up for good: the work is done. Mail that nobody has taken, or that comes in this moment, goes back to where it is from.
     /// To be called when all of the mail that was taken is settled, as the rest goes with the queue.
     pub async fn release(self, session: &Session) -> Result<(), BrokerError> {
-        let Self { queue, from, names, mut channel, mut mail } = self;
+        let Self { queue, from, names, mut channel, mut mail, is_new: _ } = self;
         let mut way_back = WayBack { session, from: names.of(from), publisher: None };
         let cancel = channel.basic_cancel(mail.tag(), BasicCancelOptions::default());
         within(LIMIT, || format!("let go of the claim `{queue}`"), cancel).await?;

@@ -37,6 +37,10 @@ impl Remains for LeftJob {
     fn claim(&self) -> &ClaimKey {
         &self.begun.claim
     }
+
+    fn is_done(&self) -> bool {
+        self.container.is_none()
+    }
 }
 
 /// What can be gone on with of what workers have left. Their other containers are removed: nobody will ever want them.
@@ -82,6 +86,7 @@ pub(in super::super) async fn find(
             }
             // Its container is gone, or has never been; or its record cannot be read.
             (container, _, _) => {
+                tracing::info!(task.id = %begun.task, "what was begun here cannot be gone on with, and is for others");
                 match container {
                     Some(found) => remove(engine, found).await,
                     None => remove_output(&cx.logs.spool, &begun.task, attempt(&begun)),
