@@ -53,7 +53,8 @@ impl Settler {
                 self.delay(received.count_as(attempt), reason, *at_least, publisher).await?
             }
             Err(Failure::Fail(reason)) => self.bury(received.count_as(attempt), reason, publisher).await?,
-            Err(Failure::Spent) => self.bury(received.count_as(attempt), Failure::SPENT, publisher).await?,
+            // Counted as the last attempt that was begun.
+            Err(Failure::Spent) => self.bury(received, Failure::SPENT, publisher).await?,
             Err(Failure::Elsewhere(key)) => {
                 tracing::info!("the same work is under way; its owner is told");
                 received.forward(&linked.session, publisher, key).await?;

@@ -2,6 +2,7 @@
 //! commit that has a verdict is tested once more. Who stops it has it reported as cancelled.
 
 use bytes::Bytes;
+use common::Chain;
 use common::broker::Headers;
 use common::logs::Echo;
 use common::queue::Queue;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::report::Reporter;
 use super::run::{Over, Run};
 use super::shell::Shell;
-use super::{Course, Executor, Verdict, course, patient, plan, put_away};
+use super::{Course, Executor, Verdict, course, end, patient, plan, put_away};
 use crate::handler::{Failure, Work};
 
 /// What a person wants beside the job itself.
@@ -63,7 +64,12 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
     let shell = shell.then(Shell::default);
     let run =
         Run { plan: &plan, work: &work, cx, url: &reporter.url, worker: &worker, shell: shell.as_ref() };
-    let Course { begun: _, over: Over { verdict, container } } = course(&reporter, &run, log).await?;
+    let Course { begun: _, over: Over { verdict, container }, log } = course(&reporter, &run, log).await?;
+    if let Some(log) = log
+        && let Ok(Err(error)) = patient(&work, end(log, &verdict)).await
+    {
+        tracing::warn!(error = %Chain(&error), "the log of a job that was cancelled has no end");
+    }
     // One that was cancelled is told all the same, if that can be waited for.
     let patience = if verdict == Verdict::Abandoned { &leaving } else { &work.cancelled };
     let told = reporter.end_by_hand(&verdict, patience).await;

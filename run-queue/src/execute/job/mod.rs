@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use common::Chain;
 use common::forge::{NewStatus, Status, StatusState};
-use common::id::Slug;
+use common::id::{CommitSha, Slug};
 use common::logs::{Folder, Log, LogError, Own};
 use common::task::{Job, Kind, Task};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use by_hand::perform as by_hand;
@@ -40,19 +41,15 @@ use crate::handler::{Failure, Work};
 /// Runs the job and tells how it ended. What is ours or the infrastructure's is reported as an error and tried again.
 pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(), Failure> {
     room::look([&cx.state_dir, &cx.logs.spool], work).await?;
-    let taken = take(job, work, cx).await;
-    match &taken {
-        Err(Failure::Fail(reason)) => {
-            let url = why(job, reason, work, cx).await?;
-            report::trouble(job, &url, Beside::Others, work, cx).await;
-        }
-        Err(Failure::Spent) => {
-            let url = why(job, Failure::SPENT, work, cx).await?;
-            report::trouble(job, &url, Beside::Nobody, work, cx).await;
-        }
-        // The disk's trouble, or that of the place for logs: there will be no better place to write that down.
-        Err(Failure::Retry(_)) => report::trouble(job, "", Beside::Others, work, cx).await,
-        _ => {}
+    let plan = plan::plan(job, cx).await;
+    // Which commit a job is about may be known from its pull alone.
+    let sha = plan.as_ref().map_or_else(|_| job.sha.clone(), |it| Some(it.sha.clone()));
+    let taken = match plan {
+        Ok(plan) => take(plan, work, cx).await,
+        Err(failure) => Err(failure),
+    };
+    if let (Err(failure), Some(sha)) = (&taken, &sha) {
+        mourn(job, sha, failure, work, cx).await?;
     }
     let Taken { plan, what } = taken?;
     match what {
@@ -61,6 +58,30 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
         Next::Tell(stale) => supersede(&plan, &stale, work, cx).await,
         Next::Run(log) => deliver(&plan, log, work, cx).await,
     }
+}
+
+/// Tells of a job that went wrong before anything of it began, where that is told.
+async fn mourn(
+    job: &Job,
+    sha: &CommitSha,
+    failure: &Failure,
+    work: &Work,
+    cx: &Executor,
+) -> Result<(), Failure> {
+    match failure {
+        Failure::Fail(reason) => {
+            let url = why(job, sha, reason, work, cx).await?;
+            report::trouble(job, sha, &url, Beside::Others, work, cx).await;
+        }
+        Failure::Spent => {
+            let url = why(job, sha, Failure::SPENT, work, cx).await?;
+            report::trouble(job, sha, &url, Beside::Nobody, work, cx).await;
+        }
+        // The disk's trouble, or that of the place for logs: there will be no better place to write that down.
+        Failure::Retry(_) => report::trouble(job, sha, "", Beside::Others, work, cx).await,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What is to be done about a job, by the one who does it.
@@ -80,8 +101,7 @@ enum Next {
     Run(Log),
 }
 
-async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'a>, Failure> {
-    let plan = plan::plan(job, cx).await?;
+async fn take<'a>(plan: Plan<'a>, work: &Work, cx: &'a Executor) -> Result<Taken<'a>, Failure> {
     // The verdict is asked for with the claim in hand: who had it before has told theirs.
     let claim = plan.claim(&work.headers.id);
     let claimed = work.claim(&claim).await;
@@ -96,7 +116,7 @@ async fn take<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result<Taken<'
     claimed?;
     let key = plan.work_key();
     if has_kept_verdict(&plan, work, cx).await? {
-        tracing::info!(repo.name = %job.repo, "the verdict is kept here for the forge to take; nothing is run");
+        tracing::info!(repo.name = %plan.job.repo, "the verdict is kept here for the forge to take; nothing is run");
         return Ok(Taken { plan, what: Next::Nothing });
     }
     let standing = plan.standing(&page(&plan.slug, cx)).await?;
@@ -143,9 +163,16 @@ async fn supersede(plan: &Plan<'_>, stale: &Verdict, work: &Work, cx: &Executor)
 }
 
 /// Writes down why a job went wrong before its log was open, for who sees the status, and says where; nowhere if nobody will.
-async fn why(job: &Job, reason: &str, work: &Work, cx: &Executor) -> Result<String, Failure> {
-    let is_told = job.context.is_some() && cx.forges.get(job.forge.as_ref()).is_some();
-    let Some(sha) = job.sha.as_ref().filter(|_| is_told) else { return Ok(String::new()) };
+async fn why(
+    job: &Job,
+    sha: &CommitSha,
+    reason: &str,
+    work: &Work,
+    cx: &Executor,
+) -> Result<String, Failure> {
+    if job.context.is_none() || cx.forges.get(job.forge.as_ref()).is_none() {
+        return Ok(String::new());
+    }
     let Ok(slug) = plan::slug(job, sha) else { return Ok(String::new()) };
     let verdict = Verdict::Internal(reason.to_owned());
     note(&slug, &plan::title(job, sha), &verdict, work, cx).await
@@ -182,7 +209,9 @@ async fn deliver(plan: &Plan<'_>, log: Log, work: &Work, cx: &Executor) -> Resul
 
 /// Tells how a job has ended, unless it will be delivered again.
 async fn tell(reporter: &Reporter<'_>, course: Course) -> Result<(), Failure> {
-    let Course { begun, over: Over { verdict, container } } = course;
+    let Course { begun, over: Over { verdict, container }, log } = course;
+    // Others may be at it: the log is theirs.
+    log.into_iter().for_each(Log::leave);
     let told = match verdict {
         Verdict::Abandoned => Err(Failure::Abandoned),
         _ => reporter.end(&verdict, begun).await,
@@ -223,7 +252,7 @@ async fn go_on(begun: &Begun, found: Found, work: &Work, cx: &Executor) -> Resul
     job.sha.get_or_insert_with(|| begun.sha.clone());
     let prepared = async {
         let plan = patient_plan(&job, work, cx).await?;
-        let log = patient(work, cx.logs.resume(&plan.slug)).await?.map_err(Failure::retry)?;
+        let log = patient_log(&plan.slug, work, cx).await?;
         Ok::<_, Failure>((plan, log))
     };
     let prepared = tokio::select! {
@@ -241,8 +270,8 @@ async fn go_on(begun: &Begun, found: Found, work: &Work, cx: &Executor) -> Resul
     let reporter = Reporter { plan: &plan, url: log.url(), work, cx };
     let run = Run { plan: &plan, work, cx, url: &reporter.url, worker: cx.worker(), shell: None };
     let fate = run.resume(begun, found, &mut log).await;
-    let over = close(&run, log, fate).await?;
-    tell(&reporter, Course { begun: reporter.said(), over }).await
+    let course = close(&run, reporter.said(), log, fate).await?;
+    tell(&reporter, course).await
 }
 
 /// Puts away what another worker has begun anew.
@@ -270,18 +299,37 @@ async fn patient_plan<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result
     }
 }
 
+/// So is a place for logs that is away or full.
+async fn patient_log(slug: &Slug, work: &Work, cx: &Executor) -> Result<Log, Failure> {
+    let end = Instant::now() + LOG_PATIENCE;
+    loop {
+        match patient(work, cx.logs.resume(slug)).await? {
+            Err(error) if Instant::now() < end => {
+                tracing::warn!(error = %Chain(&error), "what was left has to wait for its log");
+                let pause = tokio::time::sleep(PLAN_PAUSE);
+                work.cancelled.run_until_cancelled(pause).await.ok_or(Failure::Abandoned)?;
+            }
+            resumed => return resumed.map_err(Failure::retry),
+        }
+    }
+}
+
 const PLAN_PAUSE: Duration = Duration::from_secs(5);
+/// As long as most jobs run: who waits has a slot.
+const LOG_PATIENCE: Duration = Duration::from_hours(1);
 
 /// What there is to tell of a run.
 struct Course {
     /// The first status.
     begun: Option<NewStatus>,
     over: Over,
+    /// That of a run that was abandoned, which has no end yet.
+    log: Option<Log>,
 }
 
 /// From the first status to the end of the log, for whoever wants the job run. Telling the verdict is theirs, and removing the
-/// container, as is what a cancellation means. An error is that the forge was not told that the job begins, or that somebody else
-/// goes on with it.
+/// container, as is what a cancellation means, also for the log. An error is that the forge was not told that the job begins, or that
+/// somebody else goes on with it.
 async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<Course, Failure> {
     let begun = match reporter.begin().await {
         Ok(begun) => begun,
@@ -291,12 +339,16 @@ async fn course(reporter: &Reporter<'_>, run: &Run<'_>, mut log: Log) -> Result<
         }
     };
     let fate = run.run(&mut log).await;
-    let over = close(run, log, fate).await?;
-    Ok(Course { begun, over })
+    close(run, begun, log, fate).await
 }
 
 /// Ends the log of a run that has ended. That of one that goes on is for the next process to go on with.
-async fn close(run: &Run<'_>, log: Log, fate: anyhow::Result<Fate>) -> Result<Over, Failure> {
+async fn close(
+    run: &Run<'_>,
+    begun: Option<NewStatus>,
+    log: Log,
+    fate: anyhow::Result<Fate>,
+) -> Result<Course, Failure> {
     let over = match fate {
         Ok(Fate::Ended(over)) => *over,
         Ok(Fate::HandedOver) => {
@@ -305,6 +357,9 @@ async fn close(run: &Run<'_>, log: Log, fate: anyhow::Result<Fate>) -> Result<Ov
         }
         Err(error) => Verdict::Internal(format!("{error:#}")).into(),
     };
+    if over.verdict == Verdict::Abandoned {
+        return Ok(Course { begun, over, log: Some(log) });
+    }
     let ended = tokio::select! {
         ended = patient(run.work, end(log, &over.verdict)) => ended,
         () = lasting(&run.work.handover) => {
@@ -318,7 +373,7 @@ async fn close(run: &Run<'_>, log: Log, fate: anyhow::Result<Fate>) -> Result<Ov
         Ok(_) => over.verdict,
         Err(_) => Verdict::Abandoned,
     };
-    Ok(Over { verdict, ..over })
+    Ok(Course { begun, over: Over { verdict, ..over }, log: None })
 }
 
 /// A place for logs may be away for minutes. That must not keep a worker from leaving: what a log has stays as it is.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::Chain;
 use common::forge::{Forge, ForgeError, NewStatus, StatusState};
-use common::id::Context;
+use common::id::{CommitSha, Context};
 use common::pauses;
 use common::task::Job;
 use tokio_util::sync::CancellationToken;
@@ -196,9 +196,15 @@ pub(super) enum Beside {
 
 /// Tells the forge, if it can be told, about a job that went wrong before anything of it began. `url` is that of a log which says
 /// why. Where somebody else has judged the commit, or is at it, that counts and not this.
-pub(super) async fn trouble(job: &Job, url: &str, beside: Beside, work: &Work, cx: &Executor) {
-    let forge = cx.forges.get(job.forge.as_ref());
-    let (Some(forge), Some(context), Some(sha)) = (forge, &job.context, &job.sha) else { return };
+pub(super) async fn trouble(
+    job: &Job,
+    sha: &CommitSha,
+    url: &str,
+    beside: Beside,
+    work: &Work,
+    cx: &Executor,
+) {
+    let (Some(forge), Some(context)) = (cx.forges.get(job.forge.as_ref()), &job.context) else { return };
     let description = told(&Verdict::Internal(String::new()), work);
     let mut report = Report {
         forge: forge.name().clone(),
