@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::Pid;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -138,6 +137,17 @@ impl Engine {
             }
         }
         Ok(clients)
+    }
+
+    /// Kills what runs in the containers of this engine, and those that would write down how it has ended.
+    pub async fn kill_with_monitors(&self) -> Result<()> {
+        for container in self.containers().await? {
+            let format = "--format={{.State.ConmonPid}} {{.State.Pid}}";
+            for id in self.run(&["inspect", format, &container.id]).await?.split_whitespace() {
+                kill_process(Pid::from_raw(id.parse()?).context("not running")?, Signal::KILL)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes the containers of this engine by force and tells which there were.

@@ -47,7 +47,7 @@ async fn a_task_that_kills_its_workers_is_dead_after_as_many_as_may_try() {
         }
         fleet.start_worker(&["execute"]).await?;
         let dead = fleet.wait_for_dead().await?;
-        assert!(dead.reason.starts_with("out of attempts"), "{dead:?}");
+        assert!(dead.reason.starts_with("out of attempts") && dead.attempt == 3, "{dead:?}");
         fleet.settle().await?;
         no_claims(fleet).await
     })

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod claims;
+mod comeback;
 mod configuration;
 mod containers;
 mod contract;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tests::fleet::{DEADLINE, Fleet};
+use tests::wait::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
@@ -100,8 +101,7 @@ async fn a_shell_that_is_ended_from_outside_leaves_nothing() {
         let status = tokio::time::timeout(DEADLINE, child.wait()).await??;
         assert_eq!(status.code(), Some(1), "the job was red: {seen}");
         assert!(fleet.engine.containers().await?.is_empty());
-        assert_eq!(images(fleet).await?, 0);
-        Ok(())
+        until("the end of the image", async || Ok(images(fleet).await? == 0)).await
     })
     .await;
 }

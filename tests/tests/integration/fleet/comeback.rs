@@ -1,0 +1,148 @@
+//! Who comes back, and finds that something has happened meanwhile.
+
+use anyhow::{Context as _, Result};
+use common::forge::StatusState;
+use rustix::process::Signal;
+use serde_json::json;
+use tests::disk::Disk;
+use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
+use tests::proxy::{Network, Proxy};
+
+use super::gate::{
+    ELSEWHERE, ONE_RUN, TWO_RUNS, gone, no_claims, open_gate, quick, running_job, says, wait_for_line,
+    whole_log,
+};
+use super::{change, repo};
+
+#[tokio::test]
+async fn who_stood_still_changes_nothing_of_what_another_has_told() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        let proxy = Proxy::start(fleet.broker.address()).await?;
+        let (repo, tip) = running_job(fleet, &["execute", "--amqp", proxy.address()]).await?;
+        fleet.start_worker(&ELSEWHERE).await?;
+        fleet.worker(0)?.signal(Signal::STOP)?;
+        proxy.cut();
+        fleet.worker(1)?.wait_until("that the other runs it", DEADLINE, says("the job begins")).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.worker(1)?.wait_until("that it is settled", DEADLINE, says("settled")).await?;
+        let status = fleet.forge.wait_for_state(&repo, &tip, "c", StatusState::Success, DEADLINE).await?;
+        let log = fleet.log_text(&status).await?;
+        fleet.worker(0)?.signal(Signal::CONT)?;
+        fleet.worker(0)?.wait_until("that it stops", DEADLINE, says("stopped")).await?;
+        gone(fleet).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
+        assert_eq!(fleet.log_text(&status).await?, log);
+        whole_log(fleet, &repo, &tip).await?;
+        no_claims(fleet).await
+    })
+    .await;
+}
+
+/// Nobody knows how a container ends whose monitor is dead, and that is no fault of the job's.
+#[tokio::test]
+async fn a_container_whose_monitor_died_with_its_worker_is_run_again() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        let (repo, tip) = running_job(fleet, &["execute"]).await?;
+        fleet.kill_worker(0).await?;
+        fleet.engine.kill_with_monitors().await?;
+        fleet.start_worker(&["execute"]).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        let story = [
+            "c pending: In progress [host]",
+            "c error: Internal error [host]",
+            "c pending: In progress [host]",
+            "c success: Success [host]",
+        ];
+        assert_eq!(fleet.statuses(&repo, &tip), story);
+        no_claims(fleet).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_left_waits_for_room_for_its_log() -> Result<()> {
+    let Some(disk) = Disk::make()? else {
+        eprintln!("skipped: only root can make a small disk");
+        return Ok(());
+    };
+    let setup = Setup { logs: Some(disk.folder().to_owned()), ..quick() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let (repo, tip) = running_job(fleet, &["execute"]).await?;
+        wait_for_line(fleet, "begun").await?;
+        let container = fleet.engine.containers().await?;
+        disk.fill()?;
+        fleet.kill_worker(0).await?;
+        fleet.start_worker(&["execute"]).await?;
+        let waits = says("what was left has to wait for its log");
+        fleet.worker(0)?.wait_until("that it waits", DEADLINE, waits).await?;
+        assert_eq!(fleet.engine.containers().await?, container, "the same container");
+        disk.clear()?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        no_claims(fleet).await?;
+        whole_log(fleet, &repo, &tip).await
+    })
+    .await;
+    Ok(())
+}
+
+/// Whoever comes back has nothing to wait for, and keeps nobody from asking for the same again.
+#[tokio::test]
+async fn who_comes_back_when_another_has_settled_its_job_is_done_with_it() {
+    let execute = "slots = 1\npoll-seconds = 0.2\nfence-seconds = 60\ntakeover-seconds = 75\n";
+    let setup = Setup { execute: execute.to_owned(), ..quick() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let proxy = Proxy::start(fleet.broker.address()).await?;
+        let (repo, tip) = running_job(fleet, &["execute", "--amqp", proxy.address()]).await?;
+        proxy.set(Network::Down);
+        fleet.worker(0)?.wait_until("that it is cut off", DEADLINE, says("the broker is lost")).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        fleet.start_worker(&ELSEWHERE).await?;
+        let sees = says("the commit has a verdict for this context; nothing is run");
+        fleet.worker(1)?.wait_until("that another sees that it is done", DEADLINE, sees).await?;
+        fleet.worker(1)?.wait_until("that it is settled", DEADLINE, says("settled")).await?;
+        proxy.set(Network::Open);
+        let done = says("another worker has settled this");
+        fleet.worker(0)?.wait_until("that it is done with it", DEADLINE, done).await?;
+        no_claims(fleet).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
+        // Nor does its successor.
+        fleet.kill_worker(0).await?;
+        fleet.start_worker(&["execute"]).await?;
+        let connected = says("connected to the broker");
+        fleet.worker(1)?.wait_until("that it is connected", DEADLINE, connected).await?;
+        no_claims(fleet).await
+    })
+    .await;
+}
+
+/// What an operator asks for says the pull, and not the commit.
+#[tokio::test]
+async fn a_job_of_a_pull_that_has_lost_its_workers_is_told_as_an_error() {
+    let setup = Setup { roles: "attempts = 1\n".to_owned(), ..quick() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let repo = repo(fleet, "while ! git ls-remote --exit-code origin refs/heads/go; do :; done").await?;
+        let (pull, _) = fleet.draft_pull("alice", &repo, &change()).await?;
+        fleet.start_worker(&["execute"]).await?;
+        let job = json!({"job": {"repo": repo, "pull": pull.number, "context": "c"}});
+        fleet.publish("public", &job.to_string()).await?;
+        fleet.wait_for_container().await?;
+        fleet.start_worker(&ELSEWHERE).await?;
+        fleet.kill_worker(0).await?;
+        let dead = fleet.wait_for_dead().await?;
+        assert_eq!(dead.attempt, 1, "{dead:?}");
+        fleet.settle().await?;
+        let story = ["c pending: In progress [host]", "c error: Internal error, out of attempts [host]"];
+        assert_eq!(fleet.statuses(&repo, &pull.sha), story);
+        let status = fleet.forge.wait_for_state(&repo, &pull.sha, "c", StatusState::Error, DEADLINE).await?;
+        let log = fleet.log_text(&status).await?;
+        log.find("out of attempts: each worker that began it was lost").context(log)?;
+        fleet.start_worker(&["execute"]).await?;
+        gone(fleet).await
+    })
+    .await;
+}
