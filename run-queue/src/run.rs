@@ -161,7 +161,8 @@ impl Run {
                 if matches!(outcome, Err(Failure::Abandoned)) {
                     self.release().await;
                 }
-                match self.settler.settle(held.received, self.number, outcome, &self.linked).await {
+                let begun = !matches!(self.claim, Standing::Unclaimed(_));
+                match self.settler.settle(held.received, self.number, begun, outcome, &self.linked).await {
                     Ok(settled) => {
                         let duration_ms = self.begun.elapsed().as_millis();
                         tracing::info!(settled = settled.name(), duration_ms, "settled");

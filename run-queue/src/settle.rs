@@ -22,12 +22,14 @@ pub(crate) struct Settler {
 }
 
 impl Settler {
-    /// `attempt` is the one that has come to this; a message that is for another run is passed on as it is. After an error the
-    /// delivery is the broker's again, and what was published before stays published.
+    /// `attempt` is the one that has come to this, and `begun` whether it had its claim: one that had to wait before that is none. A
+    /// message that is for another run is passed on as it is. After an error the delivery is the broker's again, and what was published
+    /// before stays published.
     pub(crate) async fn settle(
         &self,
         received: Received,
         attempt: Attempt,
+        begun: bool,
         outcome: &Outcome,
         linked: &Linked,
     ) -> Result<Settled, BrokerError> {
@@ -50,7 +52,8 @@ impl Settler {
             }
             Err(Failure::Retry(reason)) => self.retry(received.count_as(attempt), reason, publisher).await?,
             Err(Failure::Later { reason, at_least }) => {
-                self.delay(received.count_as(attempt), reason, *at_least, publisher).await?
+                let received = if begun { received.count_as(attempt) } else { received };
+                self.delay(received, reason, *at_least, publisher).await?
             }
             Err(Failure::Fail(reason)) => self.bury(received.count_as(attempt), reason, publisher).await?,
             // Counted as the last attempt that was begun.

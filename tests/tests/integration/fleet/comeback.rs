@@ -2,10 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use common::forge::StatusState;
+use common::id::RepoName;
 use rustix::process::Signal;
 use serde_json::json;
 use tests::disk::Disk;
-use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
+use tests::fleet::{DEADLINE, Fleet, Pull, Setup, run_test_with};
+use tests::forge::Fault;
 use tests::proxy::{Network, Proxy};
 
 use super::gate::{
@@ -120,17 +122,22 @@ async fn who_comes_back_when_another_has_settled_its_job_is_done_with_it() {
     .await;
 }
 
-/// What an operator asks for says the pull, and not the commit.
+/// A job of a pull runs until somebody makes the branch `go`, and is asked for as operators do: the pull is said, and not the commit.
+async fn running_pull(fleet: &mut Fleet) -> Result<(RepoName, Pull)> {
+    let repo = repo(fleet, "while ! git ls-remote --exit-code origin refs/heads/go; do :; done").await?;
+    let (pull, _) = fleet.draft_pull("alice", &repo, &change()).await?;
+    fleet.start_worker(&["execute"]).await?;
+    let job = json!({"job": {"repo": repo, "pull": pull.number, "context": "c"}});
+    fleet.publish("public", &job.to_string()).await?;
+    fleet.wait_for_container().await?;
+    Ok((repo, pull))
+}
+
 #[tokio::test]
 async fn a_job_of_a_pull_that_has_lost_its_workers_is_told_as_an_error() {
     let setup = Setup { roles: "attempts = 1\n".to_owned(), ..quick() };
     run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
-        let repo = repo(fleet, "while ! git ls-remote --exit-code origin refs/heads/go; do :; done").await?;
-        let (pull, _) = fleet.draft_pull("alice", &repo, &change()).await?;
-        fleet.start_worker(&["execute"]).await?;
-        let job = json!({"job": {"repo": repo, "pull": pull.number, "context": "c"}});
-        fleet.publish("public", &job.to_string()).await?;
-        fleet.wait_for_container().await?;
+        let (repo, pull) = running_pull(fleet).await?;
         fleet.start_worker(&ELSEWHERE).await?;
         fleet.kill_worker(0).await?;
         let dead = fleet.wait_for_dead().await?;
@@ -141,6 +148,30 @@ async fn a_job_of_a_pull_that_has_lost_its_workers_is_told_as_an_error() {
         let status = fleet.forge.wait_for_state(&repo, &pull.sha, "c", StatusState::Error, DEADLINE).await?;
         let log = fleet.log_text(&status).await?;
         log.find("out of attempts: each worker that began it was lost").context(log)?;
+        fleet.start_worker(&["execute"]).await?;
+        gone(fleet).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_forge_that_is_away_when_the_wait_for_an_owner_is_over_costs_no_attempt() {
+    let setup = Setup { roles: "attempts = 2\nretry-seconds = 0.2\n".to_owned(), ..quick() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let (repo, pull) = running_pull(fleet).await?;
+        fleet.start_worker(&ELSEWHERE).await?;
+        fleet.kill_worker(0).await?;
+        let waits = says("somebody has begun this and is gone; given time to come back");
+        fleet.worker(0)?.wait_until("that it gives time", DEADLINE, waits).await?;
+        fleet.forge.go_away("/pulls/", &Fault::status(500));
+        fleet.worker(0)?.wait_until("that it waits for the forge", DEADLINE, says("has to wait")).await?;
+        fleet.forge.come_back();
+        fleet.worker(0)?.wait_until("that it begins", DEADLINE, says("the job begins")).await?;
+        fleet.git.branch("octo/app", "go", "main").await?;
+        fleet.forge.wait_for_state(&repo, &pull.sha, "c", StatusState::Success, DEADLINE).await?;
+        fleet.settle().await?;
+        assert_eq!(fleet.statuses(&repo, &pull.sha), TWO_RUNS);
+        no_claims(fleet).await?;
         fleet.start_worker(&["execute"]).await?;
         gone(fleet).await
     })
