@@ -68,4 +68,15 @@ impl Options {
     const fn logs(&self) -> Logs {
         if self.seed.is_multiple_of(4) { Logs::Folder } else { Logs::Bucket }
     }
+
+    /// How often a message is tried: as often as by default, and once more for each ten minutes. In an hour in which something breaks
+    /// every few seconds, some job is struck by three faults that have nothing to do with each other.
+    const fn attempts(&self) -> u64 {
+        3 + self.length.as_secs() / 600
+    }
+
+    /// How long it may take until all is quiet when there is no backlog. What kills its workers has to kill as many as may try.
+    fn quiet(&self) -> Duration {
+        self.times.quiet() + Duration::from_secs(30 * (self.attempts() - 3))
+    }
 }

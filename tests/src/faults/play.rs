@@ -57,7 +57,7 @@ pub async fn run(options: &Options) -> Result<Verdict> {
     };
     let broker = Broker::private(&broker::Options::default()).await?;
     let engine = Engine::open().await?;
-    let setup = setup(disks.as_ref(), bucket.as_ref(), *times);
+    let setup = setup(disks.as_ref(), bucket.as_ref(), options);
     let mut fleet = Fleet::start_on(setup, broker, engine).await?;
     let shelf = match &bucket {
         Some(bucket) => Shelf { url: bucket.url(), folder: bucket.folder() },
@@ -78,11 +78,12 @@ pub async fn run(options: &Options) -> Result<Verdict> {
     Ok(verdict)
 }
 
-fn setup(disks: Option<&Disks>, bucket: Option<&S3Server>, times: Times) -> Setup {
+fn setup(disks: Option<&Disks>, bucket: Option<&S3Server>, options: &Options) -> Setup {
     Setup {
         webhook: false,
         worker: false,
-        execute: format!("slots = 2\npoll-seconds = 0.5\n{}", times.settings()),
+        roles: format!("retry-seconds = 0.2\nattempts = {}\n", options.attempts()),
+        execute: format!("slots = 2\npoll-seconds = 0.5\n{}", options.times.settings()),
         receiver: "confirm-seconds = 3\n".to_owned(),
         // A worker's folder is the fleet's.
         scan: "allow-list = [\"alice\", \"cockpit-project\"]\n\
@@ -195,7 +196,7 @@ async fn play(
     let mut sent = people.sending.join_all().await;
     sent.extend(std::mem::take(&mut field.done.putting).join_all().await);
     diary.note("everything is sent");
-    let quiet::End { mut wrong, claims } = quiet::wait(&mut field, &vhost, options.times.quiet()).await;
+    let quiet::End { mut wrong, claims } = quiet::wait(&mut field, &vhost, options.quiet()).await;
     diary.note(if wrong.is_empty() { "all is quiet" } else { "it does not become quiet" });
     wrong.extend(field.end().await?);
     wrong.append(&mut field.done.deaths);
