@@ -101,6 +101,7 @@ impl Desk {
                 let granted = Granted { key: key.clone(), claim };
                 // Nobody listens where the run has just lost its delivery: then it cancels us.
                 grant.and_then(|it| it.send(granted).ok()).ok_or(Failure::Abandoned)?;
+                tracing::debug!(claim = %key, "claimed");
                 if *is_spent {
                     return Err(Failure::Spent);
                 }

@@ -59,7 +59,7 @@ impl Settler {
             // Counted as the last attempt that was begun.
             Err(Failure::Spent) => self.bury(received, Failure::SPENT, publisher).await?,
             Err(Failure::Elsewhere(key)) => {
-                tracing::info!("the same work is under way; its owner is told");
+                tracing::info!(claim = %key, "the same work is under way; its owner is told");
                 received.forward(&linked.session, publisher, key).await?;
                 Settled::Forwarded
             }

@@ -17,6 +17,18 @@ use super::crowd::{Fate, Letter, Put};
 /// What a worker says when it begins a job.
 const BEGINS: &str = "the job begins";
 
+/// What a worker says when it has the claim on a job, and when another has.
+const CLAIMED: &str = "claimed";
+const FORWARDS: &str = "the same work is under way; its owner is told";
+
+/// A task, and the claim on its work, at a moment.
+#[derive(Clone, Debug)]
+struct AtClaim {
+    task: String,
+    claim: String,
+    at: Timestamp,
+}
+
 /// What a slot did with a delivery of the broker's.
 #[derive(Clone, Debug)]
 pub(super) struct Turn {
@@ -39,6 +51,10 @@ pub(super) struct Said {
     decided: BTreeMap<String, usize>,
     /// How often each job was begun.
     runs: BTreeMap<String, usize>,
+    /// Who got which claim.
+    claimed: Vec<AtClaim>,
+    /// Who was brought to the owner of which.
+    forwarded: Vec<AtClaim>,
 }
 
 impl Said {
@@ -49,7 +65,10 @@ impl Said {
             let line = line?;
             // Most lines are about something else.
             let text = String::from_utf8_lossy(&line);
-            if !["\"settled\"", "\"scanned\"", BEGINS].iter().any(|it| text.contains(it)) {
+            if !["\"settled\"", "\"scanned\"", "\"claimed\"", FORWARDS, BEGINS]
+                .iter()
+                .any(|it| text.contains(it))
+            {
                 continue;
             }
             let Ok(event) = serde_json::from_slice::<Value>(&line) else { continue };
@@ -67,6 +86,8 @@ impl Said {
                 let task = span["task.id"].as_str().unwrap_or_default();
                 *self.runs.entry(task.to_owned()).or_default() += 1;
             }
+            (Some(CLAIMED), _) => self.claimed.extend(at_claim(event)),
+            (Some(FORWARDS), _) => self.forwarded.extend(at_claim(event)),
             (Some("scanned"), Some(cause)) if runs(event) => *self.decided.entry(cause).or_default() += 1,
             _ => {}
         }
@@ -143,7 +164,7 @@ impl Said {
             let times = done.get(task).copied().unwrap_or_default();
             let runs =
                 if merges.contains(task) { times } else { self.runs.get(task).copied().unwrap_or_default() };
-            if times == 0 {
+            if times == 0 && !self.is_seen_to(task, &done) {
                 verdict.lost.push(Finding::new(format!("{task} was not done"), &[task]));
             } else if runs > 1 {
                 verdict.doubled.push(Finding::new(format!("{task} was done twice"), &[task]));
@@ -154,6 +175,14 @@ impl Said {
             let what = format!("a message of {queue}, {task}, was {how}, and nothing had gone wrong");
             verdict.wrong.push(Finding::new(what, &[task]));
         }
+    }
+
+    /// One that was on its way to an owner who gave the claim up in that moment is lost where the next owner has the claim already. That one,
+    /// which has a message of its own for the same work, has looked at what is to be done since.
+    fn is_seen_to(&self, task: &str, done: &BTreeMap<&str, usize>) -> bool {
+        let Some(forwarded) = self.forwarded.iter().rfind(|it| it.task == task) else { return false };
+        let since = |it: &&AtClaim| it.claim == forwarded.claim && it.at > forwarded.at;
+        self.claimed.iter().filter(since).any(|it| it.task != task && done.contains_key(it.task.as_str()))
     }
 
     /// No task begins while a more urgent one waits in its queue. `slack` is for what was on its way into a slot.
@@ -230,6 +259,14 @@ fn turn(event: &Value, cause: Option<String>) -> Option<Turn> {
     })
 }
 
+fn at_claim(event: &Value) -> Option<AtClaim> {
+    Some(AtClaim {
+        task: event["span"]["task.id"].as_str()?.to_owned(),
+        claim: event["claim"].as_str()?.to_owned(),
+        at: event["timestamp"].as_str()?.parse().ok()?,
+    })
+}
+
 fn runs(scanned: &Value) -> bool {
     matches!(scanned["decision"].as_str(), Some("Run" | "PostAndRun"))
 }
@@ -240,4 +277,43 @@ fn count<'a>(all: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
         *counts.entry(it).or_default() += 1;
     }
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is lost where `forwarded` was brought to an owner at second 5, and these got the claim.
+    fn lost(claimed: &[(&str, i64)]) -> usize {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let at_claim = |(task, second): &(&str, i64)| AtClaim {
+            task: (*task).to_owned(),
+            claim: "c".to_owned(),
+            at: at(*second),
+        };
+        let turn = |task: &str, how: &str| Turn {
+            queue: "public".to_owned(),
+            task: task.to_owned(),
+            event: None,
+            begun: at(4),
+            settled: at(9),
+            how: how.to_owned(),
+        };
+        let said = Said {
+            turns: vec![turn("forwarded", "forwarded"), turn("other", "acked")],
+            claimed: claimed.iter().map(at_claim).collect(),
+            forwarded: vec![at_claim(&("forwarded", 5))],
+            ..Said::default()
+        };
+        let mut verdict = Verdict::default();
+        said.tasks_are_done(&mut verdict);
+        verdict.lost.len()
+    }
+
+    #[test]
+    fn what_never_reached_an_owner_is_lost_unless_the_next_has_looked_since() {
+        assert_eq!(lost(&[("other", 3)]), 1, "who had it before");
+        assert_eq!(lost(&[("other", 3), ("other", 6)]), 0);
+        assert_eq!(lost(&[("undone", 6)]), 1);
+    }
 }
