@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable};
 use futures_util::{Stream, StreamExt};
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
@@ -17,7 +18,7 @@ use crate::{Chain, Clock};
 
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// How often, and with which pauses, a channel is opened anew whose number somebody else's refusal clings to.
-const CHANNEL_TRIES: u32 = 5;
+const CHANNEL_TRIES: usize = 5;
 const CHANNEL_PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection to the broker. It does not heal: at the first error it is given up, and [`super::Sessions`] makes another.
@@ -55,16 +56,10 @@ impl Session {
     }
 
     pub(super) async fn channel(&self) -> Result<Channel, BrokerError> {
-        let open =
-            async || within(LIMIT, || "open a channel".to_owned(), self.connection.create_channel()).await;
-        for _ in 0..CHANNEL_TRIES {
-            match open().await {
-                // The client library takes the refusal that ended the last channel of the same number for its answer.
-                Err(error) if is_soft(&error) => tokio::time::sleep(CHANNEL_PAUSE).await,
-                opened => return opened,
-            }
-        }
-        open().await
+        let open = || within(LIMIT, || "open a channel".to_owned(), self.connection.create_channel());
+        let pauses = ConstantBuilder::new().with_delay(CHANNEL_PAUSE).with_max_times(CHANNEL_TRIES);
+        // The client library takes the refusal that ended the last channel of the same number for its answer.
+        open.retry(pauses).when(is_soft).await
     }
 
     pub(super) const fn queues(&self) -> &QueueNames {

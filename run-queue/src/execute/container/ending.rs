@@ -7,6 +7,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use backon::{ConstantBuilder, Retryable};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -25,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const UNSEEN: Duration = Duration::from_secs(1);
 const SEEN: Duration = Duration::from_mins(1);
 /// How often, and with which pauses, it is asked again when it refuses.
-const REFUSALS: u32 = 2;
+const REFUSALS: usize = 2;
 const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a container stands.
@@ -45,20 +46,9 @@ impl Engine {
     /// How a container stands. podman 4.3 refuses to say while a process that it looks at ends (`read /proc/7/cgroup: no such process`),
     /// so it is asked again.
     pub(super) async fn state(&self, name: &str) -> Result<State, EngineError> {
-        for _ in 0..REFUSALS {
-            match self.state_once(name).await {
-                Err(EngineError::Refused { words, .. }) => {
-                    tracing::debug!(
-                        name,
-                        words,
-                        "the engine does not say how a container stands; asked again"
-                    );
-                    tokio::time::sleep(REFUSAL_PAUSE).await;
-                }
-                answer => return answer,
-            }
-        }
-        self.state_once(name).await
+        let pauses = ConstantBuilder::new().with_delay(REFUSAL_PAUSE).with_max_times(REFUSALS);
+        let asked = || self.state_once(name);
+        asked.retry(pauses).when(|it| matches!(it, EngineError::Refused { .. })).await
     }
 
     async fn state_once(&self, name: &str) -> Result<State, EngineError> {
@@ -168,6 +158,7 @@ async fn wait(engine: &Engine, name: &str, patience: Duration) -> Result<i32, En
                 } else if is_late && !engine.sees_processes(name).await? {
                     return Err(lost());
                 } else {
+                    // What the engine sees is asked again as late as the first time.
                     gone = gone.filter(|_| !is_late).or_else(|| Some(Instant::now()));
                     tokio::time::sleep(UNSEEN).await;
                 }
