@@ -49,7 +49,7 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
         Err(failure) => Err(failure),
     };
     if let (Err(failure), Some(sha)) = (&taken, &sha) {
-        mourn(job, sha, failure, work, cx).await?;
+        tell_trouble(job, sha, failure, work, cx).await?;
     }
     let Taken { plan, what } = taken?;
     match what {
@@ -61,7 +61,7 @@ pub(super) async fn perform(job: &Job, work: &Work, cx: &Executor) -> Result<(),
 }
 
 /// Tells of a job that went wrong before anything of it began, where that is told.
-async fn mourn(
+async fn tell_trouble(
     job: &Job,
     sha: &CommitSha,
     failure: &Failure,
@@ -291,8 +291,7 @@ async fn patient_plan<'a>(job: &'a Job, work: &Work, cx: &'a Executor) -> Result
         match plan::plan(job, cx).await {
             Err(Failure::Later { reason, .. }) => {
                 tracing::warn!(reason, "what was left has to wait for the forge");
-                let pause = tokio::time::sleep(PLAN_PAUSE);
-                work.cancelled.run_until_cancelled(pause).await.ok_or(Failure::Abandoned)?;
+                rest(work).await?;
             }
             planned => return planned,
         }
@@ -306,15 +305,20 @@ async fn patient_log(slug: &Slug, work: &Work, cx: &Executor) -> Result<Log, Fai
         match patient(work, cx.logs.resume(slug)).await? {
             Err(error) if Instant::now() < end => {
                 tracing::warn!(error = %Chain(&error), "what was left has to wait for its log");
-                let pause = tokio::time::sleep(PLAN_PAUSE);
-                work.cancelled.run_until_cancelled(pause).await.ok_or(Failure::Abandoned)?;
+                rest(work).await?;
             }
             resumed => return resumed.map_err(Failure::retry),
         }
     }
 }
 
-const PLAN_PAUSE: Duration = Duration::from_secs(5);
+/// Before it is asked again whether what is away is back.
+async fn rest(work: &Work) -> Result<(), Failure> {
+    let pause = tokio::time::sleep(REST);
+    work.cancelled.run_until_cancelled(pause).await.ok_or(Failure::Abandoned)
+}
+
+const REST: Duration = Duration::from_secs(5);
 /// As long as most jobs run: who waits has a slot.
 const LOG_PATIENCE: Duration = Duration::from_hours(1);
 
