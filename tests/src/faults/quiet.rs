@@ -48,8 +48,8 @@ impl Unrest {
     }
 }
 
-/// Waits for it: for as long as less and less waits, since a machine may be too slow for what people asked of it, and then for the limit. What
-/// is still going on after it is wrong.
+/// Waits for it: for as long as less and less waits, since a machine may be too slow for what people asked of it, and then for the
+/// limit. What is still going on after it is wrong.
 pub(super) async fn wait(field: &mut Field<'_>, vhost: &str, limit: Duration) -> End {
     let mut end = Instant::now() + limit;
     let (mut quiet, mut fewest) = (0, u32::MAX);

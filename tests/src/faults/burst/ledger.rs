@@ -177,8 +177,8 @@ impl Said {
         }
     }
 
-    /// One that was on its way to an owner who gave the claim up in that moment is lost where the next owner has the claim already. That one,
-    /// which has a message of its own for the same work, has looked at what is to be done since.
+    /// One that was on its way to an owner who gave the claim up in that moment is lost where the next owner has the claim already.
+    /// That one, which has a message of its own for the same work, has looked at what is to be done since.
     fn is_seen_to(&self, task: &str, done: &BTreeMap<&str, usize>) -> bool {
         let Some(forwarded) = self.forwarded.iter().rfind(|it| it.task == task) else { return false };
         let since = |it: &&AtClaim| it.claim == forwarded.claim && it.at > forwarded.at;
