@@ -8,8 +8,8 @@ use tests::proxy::Proxy;
 use tests::wait::until;
 
 use super::gate::{
-    ELSEWHERE, ONE_RUN, TWO_RUNS, ask, gated_job, gone, no_claims, open_gate, quick, running_job, says,
-    wait_for_line, whole_log,
+    ELSEWHERE, ONE_RUN, TWO_RUNS, ask, ends_as, gated_job, gone, no_claims, open_gate, quick, running_job,
+    says, wait_for_line, whole_log,
 };
 
 #[tokio::test]
@@ -68,9 +68,7 @@ async fn a_worker_that_is_killed_and_started_again_goes_on_with_its_job() {
             assert_eq!(fleet.engine.containers().await?, container, "the same container");
         }
         open_gate(fleet, &repo, &tip).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-        no_claims(fleet).await?;
+        ends_as(fleet, &repo, &tip, &ONE_RUN).await?;
         whole_log(fleet, &repo, &tip).await
     })
     .await;
@@ -117,9 +115,7 @@ async fn a_job_that_ends_while_no_worker_is_there_is_told_by_the_next() {
         until("the end of the container", has_ended).await?;
         fleet.start_worker(&["execute"]).await?;
         fleet.forge.wait_for_state(&repo, &tip, "c", StatusState::Success, DEADLINE).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-        no_claims(fleet).await?;
+        ends_as(fleet, &repo, &tip, &ONE_RUN).await?;
         whole_log(fleet, &repo, &tip).await
     })
     .await;
@@ -139,9 +135,7 @@ async fn who_comes_back_too_late_removes_its_container() {
         let is_gone = async || Ok(!fleet.engine.containers().await?.iter().any(|it| first.contains(it)));
         until("the end of the first container", is_gone).await?;
         open_gate(fleet, &repo, &tip).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
-        no_claims(fleet).await?;
+        ends_as(fleet, &repo, &tip, &TWO_RUNS).await?;
         whole_log(fleet, &repo, &tip).await
     })
     .await;

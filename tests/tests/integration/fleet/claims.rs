@@ -10,8 +10,8 @@ use tests::proxy::{Network, Proxy};
 use tests::wait::{until, until_some};
 
 use super::gate::{
-    ONE_RUN, TWO_RUNS, ask, gated_job, gated_job_that, no_claims, open_gate, quick, running_job, says,
-    wait_for_another,
+    ONE_RUN, TWO_RUNS, ask, ends_as, gated_job, gated_job_that, no_claims, open_gate, quick, running_job,
+    says, wait_for_another,
 };
 use super::with_own_broker;
 
@@ -29,9 +29,7 @@ async fn a_job_runs_on_while_the_broker_dies_and_comes_back() {
             .wait_until("that it has its claim", DEADLINE, says("the claim is ours again"))
             .await?;
         open_gate(fleet, &repo, &tip).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-        no_claims(fleet).await?;
+        ends_as(fleet, &repo, &tip, &ONE_RUN).await?;
         Ok(())
     })
     .await;
@@ -52,9 +50,7 @@ async fn a_job_that_ends_while_the_broker_is_away_is_settled_when_it_is_back() {
             open_gate(fleet, &repo, &tip).await?;
             proxy.set(Network::Open);
             fleet.worker(0)?.wait_until("that it is settled", DEADLINE, says("settled")).await?;
-            fleet.settle().await?;
-            assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-            no_claims(fleet).await?;
+            ends_as(fleet, &repo, &tip, &ONE_RUN).await?;
             Ok(())
         },
     )
@@ -80,9 +76,7 @@ async fn another_worker_brings_the_message_back_to_the_one_who_runs_it() {
                 .wait_until("that its message is back", DEADLINE, says("the message is back"))
                 .await?;
             open_gate(fleet, &repo, &tip).await?;
-            fleet.settle().await?;
-            assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-            no_claims(fleet).await?;
+            ends_as(fleet, &repo, &tip, &ONE_RUN).await?;
             let others = fleet.worker(1)?.events();
             let settled: Vec<_> = others.iter().filter_map(|it| it["settled"].as_str()).collect();
             assert!(settled.iter().all(|it| ["forwarded", "awaited"].contains(it)), "{settled:?}");
@@ -108,9 +102,7 @@ async fn who_is_back_before_the_broker_misses_it_goes_on() {
             worker.wait_until("that its old session has the claim", DEADLINE, held).await?;
             worker.wait_until("that it has its claim", DEADLINE, says("the claim is ours again")).await?;
             open_gate(fleet, &repo, &tip).await?;
-            fleet.settle().await?;
-            assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-            no_claims(fleet).await
+            ends_as(fleet, &repo, &tip, &ONE_RUN).await
         },
     )
     .await;
@@ -177,9 +169,7 @@ async fn who_is_cut_off_stops_before_another_begins_and_tells_nobody() {
         wait_for_another(fleet, &first).await?;
         proxy.set(Network::Open);
         open_gate(fleet, &repo, &tip).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &tip), TWO_RUNS);
-        no_claims(fleet).await?;
+        ends_as(fleet, &repo, &tip, &TWO_RUNS).await?;
         let begun = fleet.worker(1)?.events();
         let attempt = begun.iter().rev().find(|it| it["settled"] == "acked").context("not settled")?;
         assert_eq!(attempt["span"]["attempt"], 2, "{attempt}");
@@ -201,9 +191,7 @@ async fn two_workers_that_are_asked_for_the_same_run_it_once() {
         let told = says("the same work is under way; its owner is told");
         fleet.worker(1)?.wait_until("that the same work is under way", DEADLINE, told).await?;
         open_gate(fleet, &repo, &tip).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-        no_claims(fleet).await?;
+        ends_as(fleet, &repo, &tip, &ONE_RUN).await?;
         Ok(())
     })
     .await;

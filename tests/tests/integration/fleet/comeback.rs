@@ -11,8 +11,8 @@ use tests::forge::Fault;
 use tests::proxy::{Network, Proxy};
 
 use super::gate::{
-    ELSEWHERE, ONE_RUN, TWO_RUNS, gone, no_claims, open_gate, quick, running_job, says, wait_for_line,
-    whole_log,
+    ELSEWHERE, ONE_RUN, TWO_RUNS, ends_as, gone, no_claims, open_gate, quick, running_job, says,
+    wait_for_line, whole_log,
 };
 use super::{change, repo};
 
@@ -82,9 +82,7 @@ async fn what_was_left_waits_for_room_for_its_log() -> Result<()> {
         assert_eq!(fleet.engine.containers().await?, container, "the same container");
         disk.clear()?;
         open_gate(fleet, &repo, &tip).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &tip), ONE_RUN);
-        no_claims(fleet).await?;
+        ends_as(fleet, &repo, &tip, &ONE_RUN).await?;
         whole_log(fleet, &repo, &tip).await
     })
     .await;
@@ -169,9 +167,7 @@ async fn a_forge_that_is_away_when_the_wait_for_an_owner_is_over_costs_no_attemp
         fleet.worker(0)?.wait_until("that it begins", DEADLINE, says("the job begins")).await?;
         fleet.git.branch("octo/app", "go", "main").await?;
         fleet.forge.wait_for_state(&repo, &pull.sha, "c", StatusState::Success, DEADLINE).await?;
-        fleet.settle().await?;
-        assert_eq!(fleet.statuses(&repo, &pull.sha), TWO_RUNS);
-        no_claims(fleet).await?;
+        ends_as(fleet, &repo, &pull.sha, &TWO_RUNS).await?;
         fleet.start_worker(&["execute"]).await?;
         gone(fleet).await
     })

@@ -85,6 +85,19 @@ pub(super) async fn no_claims(fleet: &Fleet) -> Result<()> {
     .await
 }
 
+/// When all is settled, this is what the forge was told, and no claim is left.
+pub(super) async fn ends_as(
+    fleet: &mut Fleet,
+    repo: &RepoName,
+    tip: &CommitSha,
+    story: &[&str],
+) -> Result<()> {
+    fleet.settle().await?;
+    let statuses = fleet.statuses(repo, tip);
+    ensure!(statuses == story, "{statuses:?}");
+    no_claims(fleet).await
+}
+
 /// Waits until the container of the job has printed this.
 pub(super) async fn wait_for_line(fleet: &Fleet, line: &str) -> Result<()> {
     let is_printed = async || {

@@ -14,7 +14,7 @@ use tests::engine::Container;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
 use tests::wait::until;
 
-use super::gate::{ELSEWHERE, ONE_RUN, TWO_RUNS, no_claims, open_gate, quick, says, wait_for_line};
+use super::gate::{ELSEWHERE, ONE_RUN, TWO_RUNS, ends_as, no_claims, open_gate, quick, says, wait_for_line};
 use super::repo;
 use super::worker::{no_worker, wait_for_file};
 
@@ -61,9 +61,7 @@ async fn goes_on(fleet: &mut Fleet, number: usize) -> Result<()> {
 /// The end of a job that has lost nothing: told once, all of its log there and in its order, and nothing left.
 async fn lost_nothing(fleet: &mut Fleet, repo: &RepoName, tip: &CommitSha) -> Result<()> {
     open_gate(fleet, repo, tip).await?;
-    fleet.settle().await?;
-    assert_eq!(fleet.statuses(repo, tip), ONE_RUN);
-    no_claims(fleet).await?;
+    ends_as(fleet, repo, tip, &ONE_RUN).await?;
     let status = fleet.forge.wait_for_state(repo, tip, "c", StatusState::Success, DEADLINE).await?;
     let log = fleet.log_text(&status).await?;
     let last = log.lines().find_map(|it| it.strip_prefix("ended at ")).with_context(|| log.clone())?;
