@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use common::Chain;
-use common::broker::{Claim, ClaimKey, Claimed, Received, Take};
+use common::broker::{Claim, ClaimKey, Claimed, Headers, Received, Take};
 use common::id::Attempt;
 use common::queue::Queue;
 use tokio::sync::oneshot;
@@ -41,10 +41,10 @@ impl Default for Times {
 /// Before it is looked again whether the same work from another queue has been done.
 const OTHER_QUEUE_PAUSE: Duration = Duration::from_secs(10);
 
-/// Which attempt a delivery is: the next one, where somebody has begun this one who did not come back.
+/// Which attempt a delivery is, if it is begun: the next one, where it has waited for somebody who has begun this one.
 pub(crate) fn number(received: &Received) -> Attempt {
-    let attempt = received.headers().attempt;
-    if received.is_ownerless() { attempt.next() } else { attempt }
+    let Headers { attempt, awaited, .. } = *received.headers();
+    if awaited.is_some() { attempt.next() } else { attempt }
 }
 
 /// A claim that a handler got.
@@ -76,7 +76,7 @@ impl Desk {
         received: &Received,
         attempts: Attempts,
     ) -> (Self, oneshot::Receiver<Granted>) {
-        let take = if received.is_ownerless() { Take::Left } else { Take::Fresh };
+        let take = received.headers().awaited.map_or(Take::Fresh, Take::Over);
         let (grant, granted) = oneshot::channel();
         let is_spent = number(received).number() > attempts.most;
         let counter =
@@ -112,7 +112,7 @@ impl Desk {
                 reason: "the same work from another queue is under way".to_owned(),
                 at_least: OTHER_QUEUE_PAUSE,
             }),
-            Ok(Claimed::Left) => Err(Failure::Left),
+            Ok(Claimed::Left(generation)) => Err(Failure::Left(generation)),
             Err(error) => {
                 tracing::warn!(error = %Chain(&error), "the claim on this work cannot be asked for");
                 Err(Failure::Abandoned)

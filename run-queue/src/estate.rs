@@ -98,7 +98,7 @@ impl<H: Handler> Role<H> {
             && !slot.stopping.is_cancelled()
         {
             let message = next.left.message();
-            match linked.session.claim(next.left.claim(), message.queue, Take::Left).await {
+            match linked.session.claim(next.left.claim(), message.queue, Take::Back).await {
                 Ok(Claimed::Ours(claim)) => {
                     // Nobody gives up the claim on what is done before its message is settled.
                     let is_settled = next.left.is_done() && claim.is_new();
@@ -125,7 +125,7 @@ impl<H: Handler> Role<H> {
                 {
                     at += 1;
                 }
-                Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left) => {
+                Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left(_)) => {
                     tracing::info!(task.id = %message.headers.id, "another worker has begun what was left here");
                     self.handler.give_up(undecided.remove(at).left).await;
                 }

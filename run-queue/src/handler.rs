@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::Chain;
-use common::broker::{ClaimKey, Headers, Outgoing};
+use common::broker::{ClaimKey, Generation, Headers, Outgoing};
 use common::forge::ForgeError;
 use common::id::{Attempt, TaskId};
 use common::queue::Queue;
@@ -77,8 +77,9 @@ pub enum Failure {
     HandedOver,
     /// Another run has the claim on the same work: the message is for that one to settle.
     Elsewhere(ClaimKey),
-    /// Somebody has begun the same work and is gone: the message waits for as long as they may need to come back.
-    Left,
+    /// Somebody has begun the same work in this generation of the claim, and is gone: the message waits for as long as they may need to
+    /// come back.
+    Left(Generation),
 }
 
 impl Failure {

@@ -265,7 +265,7 @@ impl Run {
     async fn claim_again(&mut self) {
         let Standing::Away(key, since) = &self.claim else { return };
         let is_in_time = Instant::now() < *since + self.settler.times.fence;
-        match self.linked.session.claim(key, self.queue, Take::Left).await {
+        match self.linked.session.claim(key, self.queue, Take::Back).await {
             Ok(Claimed::Ours(claim)) => {
                 tracing::info!("the claim is ours again");
                 // Work that reports shows when it is done; of other work, nobody but its owner knows.
@@ -278,7 +278,7 @@ impl Run {
                     "the broker does not know yet that the last session is gone; the claim is asked for again"
                 );
             }
-            Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left) => {
+            Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left(_)) => {
                 self.stop("another worker has begun this");
             }
             // The next session may be a better one.

@@ -63,10 +63,10 @@ impl Settler {
                 received.forward(&linked.session, publisher, key).await?;
                 Settled::Forwarded
             }
-            Err(Failure::Left) => {
+            Err(Failure::Left(generation)) => {
                 let wait_s = self.times.takeover.as_secs_f64();
                 tracing::warn!(wait_s, "somebody has begun this and is gone; given time to come back");
-                received.await_owner(publisher, self.times.takeover).await?;
+                received.await_owner(publisher, self.times.takeover, *generation).await?;
                 Settled::Awaited
             }
         };

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::within;
 use super::session::{LIMIT, close, is_refusal};
-use super::{BrokerError, Publisher, Received, Session};
+use super::{BrokerError, Generation, Publisher, Received, Session};
 use crate::Chain;
 use crate::id::TaskId;
 use crate::queue::{Queue, QueueNames};
@@ -78,8 +78,10 @@ fn digest(text: &str) -> String {
 pub enum Take {
     /// It, if nobody ever had it.
     Fresh,
-    /// It, if nobody has it now: it is the worker's own, or its owner has had its time to come back.
-    Left,
+    /// It, if nobody has it now: it is the worker's own, or that of one of its host which is gone.
+    Back,
+    /// It, if nobody has had it since this generation, whose owner has had their time to come back.
+    Over(Generation),
 }
 
 /// How a claim stands.
@@ -92,8 +94,8 @@ pub enum Claimed {
     /// It is for the same work from another queue. That one's mailbox gives back to its own queue, and what is internal must not
     /// come into the public one.
     FromAnotherQueue,
-    /// Somebody had it and has it no more: gone, or reconnecting. Only told to who wants a fresh one.
-    Left,
+    /// Somebody had it in this generation and has it no more: gone, or reconnecting. Not told to who is back.
+    Left(Generation),
 }
 
 impl Session {
@@ -103,56 +105,79 @@ impl Session {
         loop {
             match self.claim_once(key, from, take).await {
                 // Whoever had it has given it up since it was looked at.
+                Ok(None) => {}
                 Err(error) if is_refusal(&error, &AMQPSoftError::NOTFOUND) => {}
                 // Who is just giving it up looks like somebody who is gone, for a moment.
-                Ok(Claimed::Left) if looks < LEFT_LOOKS => {
+                Ok(Some(Claimed::Left(_))) if looks < LEFT_LOOKS => {
                     looks += 1;
                     tokio::time::sleep(LEFT_PAUSE).await;
                 }
-                claimed => return claimed,
+                Ok(Some(claimed)) => return Ok(claimed),
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// Whether anybody has a claim, or had it and has not given it up.
     pub(super) async fn is_claimed(&self, key: &ClaimKey) -> Result<bool, BrokerError> {
-        self.is_there(&key.queue()).await
+        Ok(self.holders(&key.queue()).await?.is_some())
     }
 
-    async fn claim_once(&self, key: &ClaimKey, from: Queue, take: Take) -> Result<Claimed, BrokerError> {
+    /// None if it changed while it was looked at.
+    async fn claim_once(
+        &self,
+        key: &ClaimKey,
+        from: Queue,
+        take: Take,
+    ) -> Result<Option<Claimed>, BrokerError> {
         let queue = key.queue();
-        let had = self.is_there(&queue).await?;
+        let before = self.holders(&queue).await?;
+        // Asked for before it is seen that nobody has the claim: whoever takes it in between begins another, and is waited for anew.
+        let left = match (take, before) {
+            (Take::Fresh, Some(0)) => Some(self.generation(key).await?),
+            _ => None,
+        };
         let channel = self.channel().await?;
         let arguments = arguments(self.queues().of(from));
         let declare = channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::durable(), arguments);
         let holders = match within(LIMIT, || format!("make the claim `{queue}`"), declare).await {
             Ok(state) => state.consumer_count(),
             Err(error) if is_refusal(&error, &AMQPSoftError::PRECONDITIONFAILED) => {
-                return Ok(Claimed::FromAnotherQueue);
+                return Ok(Some(Claimed::FromAnotherQueue));
             }
             Err(error) => return Err(error),
         };
-        if holders > 0 || (had && take == Take::Fresh) {
+        if holders > 0 || (take == Take::Fresh && before.is_some()) {
             close(&channel).await;
-            return Ok(if holders > 0 { Claimed::ByAnother } else { Claimed::Left });
+            return Ok(if holders > 0 { Some(Claimed::ByAnother) } else { left.map(Claimed::Left) });
         }
-        let qos = channel.basic_qos(MAIL_HELD, BasicQosOptions::default());
-        within(LIMIT, || "limit a claim's mail".to_owned(), qos).await?;
-        let options = BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() };
-        let consume = channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
-        match within(LIMIT, || format!("take the claim `{queue}`"), consume).await {
-            Ok(mail) => {
-                let names = self.queues().clone();
-                Ok(Claimed::Ours(Box::new(Claim { queue, from, names, channel, mail, is_new: !had })))
-            }
-            // Two asked at the same moment.
-            Err(error) if is_refusal(&error, &AMQPSoftError::ACCESSREFUSED) => Ok(Claimed::ByAnother),
-            Err(error) => Err(error),
-        }
+        let Some(mail) = hold(&channel, &queue).await? else { return Ok(Some(Claimed::ByAnother)) };
+        let names = self.queues().clone();
+        let claim = Claim { queue, from, names, channel, mail, is_new: before.is_none() };
+        self.enter(key, claim, take).await.map(Some)
     }
 
-    /// Removes a claim that nobody holds, on work that is done: whoever had it, and comes back, finds it done.
+    /// With the claim in hand, nobody else begins a generation.
+    async fn enter(&self, key: &ClaimKey, claim: Claim, take: Take) -> Result<Claimed, BrokerError> {
+        if let Take::Over(awaited) = take
+            && !claim.is_new
+        {
+            let generation = self.generation(key).await?;
+            if generation != awaited {
+                close(&claim.channel).await;
+                return Ok(Claimed::Left(generation));
+            }
+        }
+        if take != Take::Fresh {
+            self.begin_generation(key).await?;
+        }
+        Ok(Claimed::Ours(Box::new(claim)))
+    }
+
+    /// Removes a claim that nobody holds, on work that is done: whoever had it, and comes back, finds it done. Who waits for them
+    /// does not take what is claimed anew for what was left.
     pub async fn forget_claim(&self, key: &ClaimKey) -> Result<(), BrokerError> {
+        self.begin_generation(key).await?;
         let (queue, channel) = (key.queue(), self.channel().await?);
         let options = QueueDeleteOptions { if_unused: true, if_empty: true, ..QueueDeleteOptions::default() };
         let delete = channel.queue_delete(queue.as_str().into(), options);
@@ -165,12 +190,26 @@ impl Session {
         Ok(())
     }
 
-    async fn is_there(&self, queue: &str) -> Result<bool, BrokerError> {
-        match self.depth_of(queue).await {
-            Ok(_) => Ok(true),
-            Err(BrokerError::Missing(_)) => Ok(false),
+    /// How many have a claim, one or nobody; none where there is no such claim.
+    async fn holders(&self, queue: &str) -> Result<Option<u32>, BrokerError> {
+        match self.look_at(queue).await {
+            Ok(state) => Ok(Some(state.consumer_count())),
+            Err(BrokerError::Missing(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// None where another is quicker.
+async fn hold(channel: &Channel, queue: &str) -> Result<Option<Consumer>, BrokerError> {
+    let qos = channel.basic_qos(MAIL_HELD, BasicQosOptions::default());
+    within(LIMIT, || "limit a claim's mail".to_owned(), qos).await?;
+    let options = BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() };
+    let consume = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+    match within(LIMIT, || format!("take the claim `{queue}`"), consume).await {
+        Ok(mail) => Ok(Some(mail)),
+        Err(error) if is_refusal(&error, &AMQPSoftError::ACCESSREFUSED) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

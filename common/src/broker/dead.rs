@@ -64,7 +64,7 @@ pub(super) fn revived(original: &BasicProperties, headers: &Headers) -> BasicPro
     let since = burial.as_ref().and_then(|it| it.at).map_or_else(String::new, |it| format!(" since {it}"));
     let before = format!("dead{since} after attempt {}", headers.attempt);
     let reason = burial.map_or_else(|| "no reason given".to_owned(), |it| it.reason);
-    let headers = Headers { attempt: Attempt::FIRST, awaited: false, ..headers.clone() };
+    let headers = Headers { attempt: Attempt::FIRST, awaited: None, ..headers.clone() };
     Carried::new(original, &headers).remember(&before, &reason).properties()
 }
 

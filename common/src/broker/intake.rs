@@ -17,7 +17,7 @@ use lapin::{Acker, BasicProperties, Channel, Consumer};
 use super::carried::{Carried, history};
 use super::dead::{buried, revived, seconds};
 use super::error::within;
-use super::{BrokerError, Burial, ClaimKey, Headers, Publisher, Session};
+use super::{BrokerError, Burial, ClaimKey, Generation, Headers, Publisher, Session};
 use crate::hostname;
 use crate::id::Attempt;
 use crate::queue::{Queue, QueueNames};
@@ -180,12 +180,6 @@ impl Received {
         self.queue
     }
 
-    /// Whether it has waited for an owner who did not come, and nobody has had it since.
-    #[must_use]
-    pub const fn is_ownerless(&self) -> bool {
-        self.headers.awaited && !self.redelivered
-    }
-
     /// Whether the broker has handed it over before: to somebody who began, or who only looked.
     #[must_use]
     pub const fn is_redelivered(&self) -> bool {
@@ -234,24 +228,31 @@ impl Received {
     ) -> Result<(), BrokerError> {
         let attempt = self.headers.attempt;
         let before = format!("attempt {attempt} on {} at {}", hostname(), seconds(publisher.now()));
-        let headers = Headers { attempt: attempt.next(), awaited: false, ..self.headers.clone() };
+        let headers = Headers { attempt: attempt.next(), awaited: None, ..self.headers.clone() };
         let again = Carried::new(&self.properties, &headers).remember(&before, reason);
         self.later(publisher, again, pause).await
     }
 
-    /// The same as the same attempt: nothing has been tried.
+    /// The same as the same attempt: nothing has been tried. For whom it has waited stays as it is.
     pub async fn delay(self, publisher: &Publisher, pause: Duration) -> Result<(), BrokerError> {
-        let headers = Headers { awaited: false, ..self.headers.clone() };
-        let again = Carried::new(&self.properties, &headers);
+        let again = Carried::new(&self.properties, &self.headers);
         self.later(publisher, again, pause).await
     }
 
-    /// Somebody has begun its work and is gone, or about to come back: it waits for that long, without holding a slot. Who takes it then
-    /// begins the next attempt; if that one is gone, too, this is where it is counted.
-    pub async fn await_owner(self, publisher: &Publisher, wait: Duration) -> Result<(), BrokerError> {
+    /// Somebody has begun its work in this generation of the claim, and is gone or about to come back: it waits for that long, without
+    /// holding a slot. Who takes it then begins the next attempt.
+    ///
+    /// If it has waited before, the claim was taken since: by who took over from there with this message in hand, which comes back
+    /// redelivered, so this is where that attempt is counted; or by the owner, whose attempt goes on.
+    pub async fn await_owner(
+        self,
+        publisher: &Publisher,
+        wait: Duration,
+        generation: Generation,
+    ) -> Result<(), BrokerError> {
         let Headers { attempt, awaited, .. } = self.headers;
-        let attempt = if awaited { attempt.next() } else { attempt };
-        let headers = Headers { attempt, awaited: true, ..self.headers.clone() };
+        let attempt = if awaited.is_some() && self.redelivered { attempt.next() } else { attempt };
+        let headers = Headers { attempt, awaited: Some(generation), ..self.headers.clone() };
         let again = Carried::new(&self.properties, &headers);
         self.later(publisher, again, wait).await
     }
@@ -262,10 +263,10 @@ impl Received {
         self.ack().await
     }
 
-    /// What becomes of it is said of this attempt.
+    /// What becomes of it is said of this attempt, which was begun: no wait for the one before counts any more.
     #[must_use = "settle every delivery"]
     pub fn count_as(self, attempt: Attempt) -> Self {
-        Self { headers: Headers { attempt, ..self.headers }, ..self }
+        Self { headers: Headers { attempt, awaited: None, ..self.headers }, ..self }
     }
 
     /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just
@@ -281,7 +282,7 @@ impl Received {
         publisher: &Publisher,
         key: &ClaimKey,
     ) -> Result<(), BrokerError> {
-        let headers = Headers { awaited: false, ..self.headers.clone() };
+        let headers = Headers { awaited: None, ..self.headers.clone() };
         let properties = Carried::new(&self.properties, &headers).properties();
         match publisher.put_into_claim(key, &self.body, properties).await {
             Ok(()) if *key == ClaimKey::of_message(&self.headers.id) || session.is_claimed(key).await? => {

@@ -30,6 +30,11 @@ impl Session {
 
     /// The same for a queue that is none of the fleet's: where retries wait.
     pub async fn depth_of(&self, name: &str) -> Result<u32, BrokerError> {
+        self.look_at(name).await.map(|it| it.message_count())
+    }
+
+    /// A passive look, which needs no permission.
+    pub(super) async fn look_at(&self, name: &str) -> Result<lapin::Queue, BrokerError> {
         let channel = self.channel().await?;
         let options = QueueDeclareOptions { passive: true, durable: true, ..QueueDeclareOptions::default() };
         let declare = channel.queue_declare(name.into(), options, FieldTable::default());
@@ -37,7 +42,7 @@ impl Session {
         match found {
             Ok(state) => {
                 close(&channel).await;
-                Ok(state.message_count())
+                Ok(state)
             }
             Err(error) => Err(missing(error, name)),
         }

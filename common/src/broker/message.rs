@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use super::Generation;
 use crate::clock::Clock;
 use crate::id::{Attempt, DeliveryId, TaskId};
 use crate::queue::{Priority, Queue};
@@ -24,8 +25,8 @@ pub struct Headers {
     pub id: TaskId,
     /// `x-flotilla-attempt`.
     pub attempt: Attempt,
-    /// `x-flotilla-awaited`: it has waited for somebody who had begun its work and is gone.
-    pub awaited: bool,
+    /// `x-flotilla-awaited`: it has waited for somebody who had begun its work in this generation of the claim, and is gone.
+    pub awaited: Option<Generation>,
     /// `x-flotilla-delivery`: the event that all this began with.
     pub delivery: Option<DeliveryId>,
     /// `traceparent`.
@@ -36,7 +37,7 @@ impl Headers {
     /// Of something new that nothing caused but us.
     #[must_use]
     pub fn fresh() -> Self {
-        Self { id: new_id(), attempt: Attempt::FIRST, awaited: false, delivery: None, trace: Trace::new() }
+        Self { id: new_id(), attempt: Attempt::FIRST, awaited: None, delivery: None, trace: Trace::new() }
     }
 
     /// Of something new that this message caused, which `what` tells from all else that it caused. A message that is dealt with twice
@@ -46,7 +47,7 @@ impl Headers {
         Self {
             id: self.id_of(what),
             attempt: Attempt::FIRST,
-            awaited: false,
+            awaited: None,
             delivery: self.delivery.clone(),
             trace: self.trace.clone(),
         }
@@ -77,7 +78,7 @@ impl Headers {
         Self {
             id: id.unwrap_or_else(|| digest_id(body)),
             attempt: Attempt::from_wire(attempt),
-            awaited: table.inner().contains_key(AWAITED),
+            awaited: table.inner().get(AWAITED).and_then(as_integer).and_then(Generation::from_wire),
             delivery: text(DELIVERY).and_then(|it| DeliveryId::new(it).ok()),
             trace: text(TRACEPARENT).and_then(|it| it.parse().ok()).unwrap_or_else(Trace::new),
         }
@@ -89,8 +90,8 @@ impl Headers {
     pub(super) fn write(&self, table: &mut FieldTable) {
         put(table, ATTEMPT, i64::from(self.attempt.number()));
         put(table, TRACEPARENT, self.trace.to_string());
-        if self.awaited {
-            put(table, AWAITED, 1);
+        if let Some(generation) = self.awaited {
+            put(table, AWAITED, generation.number());
         }
         if let Some(delivery) = &self.delivery {
             put(table, DELIVERY, delivery.to_string());

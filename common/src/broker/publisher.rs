@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::ShortString;
+use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation};
 use tokio::sync::watch;
 
@@ -62,13 +62,20 @@ impl Publisher {
     ) -> Result<(), BrokerError> {
         let millis = waiting::step(pause);
         let waiting = waiting::room(queue, millis);
-        let declare = self.channel.queue_declare(
-            waiting.as_str().into(),
-            QueueDeclareOptions::durable(),
-            waiting::arguments(queue, millis),
-        );
-        within(CONFIRM_LIMIT, || format!("declare the queue `{waiting}`"), declare).await?;
-        self.send(&waiting, body, properties).await
+        self.send_making(&waiting, waiting::arguments(queue, millis), body, properties).await
+    }
+
+    /// Into a durable queue that is made with these arguments where it is not there.
+    pub(super) async fn send_making(
+        &self,
+        queue: &str,
+        arguments: FieldTable,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), BrokerError> {
+        let declare = self.channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), arguments);
+        within(CONFIRM_LIMIT, || format!("declare the queue `{queue}`"), declare).await?;
+        self.send(queue, body, properties).await
     }
 
     pub(super) async fn send(

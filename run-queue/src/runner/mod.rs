@@ -105,7 +105,7 @@ impl JobRunner {
                 Failure::Abandoned
                 | Failure::HandedOver
                 | Failure::Elsewhere(_)
-                | Failure::Left
+                | Failure::Left(_)
                 | Failure::Spent,
             ) => Ok(Exit::Cancelled),
             Err(Failure::Fail(reason)) => Err(Refused::Impossible(reason)),

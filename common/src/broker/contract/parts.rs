@@ -6,7 +6,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::super::session::arguments;
-use super::super::{BrokerError, Session, claim, waiting};
+use super::super::{BrokerError, Session, claim, generation, waiting};
 use super::answer::Answer;
 use super::{Contract, Fit, Row};
 use crate::queue::Queue;
@@ -144,6 +144,8 @@ impl Session {
         if let (true, Some(from)) = (contract.claims, contract.queues.first()) {
             let (name, probe) = ("claim.*".to_owned(), probe_claim());
             families.push(Family { name, probe, arguments: claim::arguments(of(*from)), is_read: true });
+            let (name, probe) = ("generation.*".to_owned(), probe_generation());
+            families.push(Family { name, probe, arguments: generation::arguments(), is_read: false });
         }
         for queue in &contract.rooms {
             let from = of(*queue);
@@ -205,6 +207,10 @@ pub(super) fn own() -> QueueDeclareOptions {
 /// A claim on no work: a name like those of others, for permissions that look at it closely.
 pub(super) fn probe_claim() -> String {
     format!("claim.{:032x}", fastrand::u128(..))
+}
+
+fn probe_generation() -> String {
+    format!("generation.{:032x}", fastrand::u128(..))
 }
 
 pub(super) fn probe_lock() -> String {

@@ -84,8 +84,10 @@ pub(in super::super) async fn perform(job: &Job, hand: ByHand, cx: &Executor) ->
 fn untold(failure: Failure) -> String {
     match failure {
         Failure::Retry(reason) | Failure::Fail(reason) | Failure::Later { reason, .. } => reason,
-        Failure::Abandoned | Failure::HandedOver | Failure::Elsewhere(_) | Failure::Left | Failure::Spent => {
-            "nobody waited until it was told".to_owned()
-        }
+        Failure::Abandoned
+        | Failure::HandedOver
+        | Failure::Elsewhere(_)
+        | Failure::Left(_)
+        | Failure::Spent => "nobody waited until it was told".to_owned(),
     }
 }

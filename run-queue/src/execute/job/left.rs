@@ -155,7 +155,7 @@ fn message(begun: &Begun) -> Option<Message> {
     let Begun { task, queue, delivery, trace, body, .. } = begun;
     let queue = QueueNames::default().parse(queue)?;
     let (id, delivery, trace) = (task.clone(), delivery.clone(), trace.parse().ok()?);
-    let headers = Headers { id, attempt: attempt(begun), awaited: false, delivery, trace };
+    let headers = Headers { id, attempt: attempt(begun), awaited: None, delivery, trace };
     Some(Message { queue, body: body.clone().into(), headers })
 }
 

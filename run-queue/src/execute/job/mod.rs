@@ -106,7 +106,7 @@ async fn take<'a>(plan: Plan<'a>, work: &Work, cx: &'a Executor) -> Result<Taken
     let claim = plan.claim(&work.headers.id);
     let claimed = work.claim(&claim).await;
     // Whoever began it and is gone may have ended it, too.
-    if matches!(claimed, Err(Failure::Left | Failure::Spent))
+    if matches!(claimed, Err(Failure::Left(_) | Failure::Spent))
         && let Standing::Judged(verdict) = plan.standing(&page(&plan.slug, cx)).await?
     {
         work.forget_claim(&claim).await;

@@ -1,8 +1,8 @@
 //! One run of a task, whatever breaks between the worker and the broker.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
-use common::broker::{ClaimKey, Claimed, Headers, Outgoing, Take};
+use common::broker::{ClaimKey, Claimed, Generation, Headers, Outgoing, Session, Take};
 use common::queue::{Priority, Queue};
 use tests::broker::Restart;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
@@ -230,4 +230,65 @@ async fn what_comes_to_a_claim_that_is_given_up_goes_back() {
         Ok(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_claim_is_taken_over_only_from_the_generation_that_was_waited_for() {
+    let setup = Setup { worker: false, webhook: false, ..Setup::default() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let key = ClaimKey::of_message(&Headers::fresh().id);
+        let other = fleet.session().await?;
+        let mut waited_for = Vec::new();
+        // One begins it and is lost; it comes back twice, and is lost each time; another takes over from there, and is lost.
+        for take in [Take::Fresh, Take::Back, Take::Back] {
+            let owner = fleet.session().await?;
+            let Claimed::Ours(_claim) = owner.claim(&key, Queue::Public, take).await? else {
+                bail!("{take:?}")
+            };
+            let held = other.claim(&key, Queue::Public, Take::Fresh).await?;
+            assert!(matches!(held, Claimed::ByAnother), "{held:?}");
+            owner.close().await;
+            let generation = generation(&other, &key).await?;
+            for before in &waited_for {
+                let over = other.claim(&key, Queue::Public, Take::Over(*before)).await?;
+                assert!(matches!(over, Claimed::Left(it) if it == generation), "{over:?}");
+            }
+            waited_for.push(generation);
+        }
+        let last = *waited_for.last().context("a generation")?;
+        let Claimed::Ours(claim) = other.claim(&key, Queue::Public, Take::Over(last)).await? else {
+            bail!("not taken over")
+        };
+        // What is claimed anew is not what was left, whether that was given up or forgotten.
+        claim.release(&other).await?;
+        lose(fleet, &key).await?;
+        waited_for.push(generation(&other, &key).await?);
+        other.forget_claim(&key).await?;
+        lose(fleet, &key).await?;
+        for before in waited_for {
+            let over = other.claim(&key, Queue::Public, Take::Over(before)).await?;
+            assert!(matches!(over, Claimed::Left(_)), "{over:?}");
+        }
+        other.forget_claim(&key).await?;
+        other.close().await;
+        no_claims(fleet).await
+    })
+    .await;
+}
+
+/// Claims anew, and is lost.
+async fn lose(fleet: &Fleet, key: &ClaimKey) -> Result<()> {
+    let owner = fleet.session().await?;
+    let claimed = owner.claim(key, Queue::Public, Take::Fresh).await?;
+    ensure!(matches!(claimed, Claimed::Ours(_)), "{claimed:?}");
+    owner.close().await;
+    Ok(())
+}
+
+/// Of a claim that is left.
+async fn generation(session: &Session, key: &ClaimKey) -> Result<Generation> {
+    match session.claim(key, Queue::Public, Take::Fresh).await? {
+        Claimed::Left(generation) => Ok(generation),
+        other => bail!("{other:?}"),
+    }
 }

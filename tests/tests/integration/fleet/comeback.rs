@@ -2,13 +2,15 @@
 
 use anyhow::{Context as _, Result};
 use common::forge::StatusState;
-use common::id::RepoName;
+use common::id::{Attempt, RepoName};
+use common::queue::Queue;
 use rustix::process::Signal;
 use serde_json::json;
 use tests::disk::Disk;
 use tests::fleet::{DEADLINE, Fleet, Pull, Setup, run_test_with};
 use tests::forge::Fault;
 use tests::proxy::{Network, Proxy};
+use tests::wait::{until, until_some};
 
 use super::gate::{
     ELSEWHERE, ONE_RUN, TWO_RUNS, ends_as, gone, no_claims, open_gate, quick, running_job, says,
@@ -168,6 +170,73 @@ async fn a_forge_that_is_away_when_the_wait_for_an_owner_is_over_costs_no_attemp
         fleet.git.branch("octo/app", "go", "main").await?;
         fleet.forge.wait_for_state(&repo, &pull.sha, "c", StatusState::Success, DEADLINE).await?;
         ends_as(fleet, &repo, &pull.sha, &TWO_RUNS).await?;
+        fleet.start_worker(&["execute"]).await?;
+        gone(fleet).await
+    })
+    .await;
+}
+
+/// The wait for it was for the time before it came back. On a host with much shorter times that wait ends long before the owner's fence.
+#[tokio::test]
+async fn who_came_back_and_is_lost_again_has_its_time_once_more() {
+    let times = "fence-seconds = 60\ntakeover-seconds = 75\n";
+    let setup = Setup { execute: format!("slots = 1\npoll-seconds = 0.2\n{times}"), ..quick() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let proxy = Proxy::start(fleet.broker.address()).await?;
+        let (repo, tip) = running_job(fleet, &["execute", "--amqp", proxy.address()]).await?;
+        let config = std::fs::read_to_string(fleet.config_file())?;
+        let shorter = config.replace(times, "fence-seconds = 5\ntakeover-seconds = 9\n");
+        std::fs::write(fleet.config_file(), shorter)?;
+        fleet.start_worker(&ELSEWHERE).await?;
+        let connected = says("connected to the broker");
+        fleet.worker(1)?.wait_until("that it is connected", DEADLINE, connected).await?;
+        proxy.set(Network::Down);
+        until("a wait for the owner", async || Ok(waits(fleet)? == 1)).await?;
+        proxy.set(Network::Open);
+        let ours = says("the claim is ours again");
+        fleet.worker(0)?.wait_until("that it has its claim", DEADLINE, ours).await?;
+        proxy.set(Network::Down);
+        until("another wait for the owner", async || Ok(waits(fleet)? == 2)).await?;
+        // A new process is connected at once; the old one would rest between its tries.
+        fleet.kill_worker(0).await?;
+        fleet.start_worker(&["execute"]).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        ends_as(fleet, &repo, &tip, &ONE_RUN).await
+    })
+    .await;
+}
+
+/// How often the second worker has put a message off for its owner.
+fn waits(fleet: &mut Fleet) -> Result<usize> {
+    Ok(fleet.worker(1)?.events().iter().filter(|it| it["settled"] == "awaited").count())
+}
+
+/// Whoever is cut off in that moment, or looks into the queue, has begun nothing.
+#[tokio::test]
+async fn a_message_that_is_handed_over_in_vain_after_its_wait_costs_no_attempt() {
+    let setup = Setup { roles: "attempts = 2\n".to_owned(), ..quick() };
+    run_test_with(setup, async |fleet: &mut Fleet| -> Result<()> {
+        let (repo, tip) = running_job(fleet, &["execute"]).await?;
+        fleet.start_worker(&ELSEWHERE).await?;
+        fleet.kill_worker(0).await?;
+        let awaited = |event: &serde_json::Value| (event["settled"] == "awaited").then_some(());
+        fleet.worker(0)?.wait_until("that it gives time", DEADLINE, awaited).await?;
+        fleet.kill_worker(0).await?;
+        for _ in 0..2 {
+            let session = fleet.session().await?;
+            let in_vain = async || Ok(session.take(Queue::Public).await?);
+            let received = until_some("the message, after its wait", in_vain).await?;
+            assert_eq!(received.headers().attempt, Attempt::FIRST);
+            session.close().await;
+            drop(received);
+        }
+        fleet.start_worker(&ELSEWHERE).await?;
+        fleet.worker(0)?.wait_until("that it begins", DEADLINE, says("the job begins")).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        ends_as(fleet, &repo, &tip, &TWO_RUNS).await?;
+        let said = fleet.worker(0)?.events();
+        let settled: Vec<_> = said.iter().filter_map(|it| it["settled"].as_str()).collect();
+        assert_eq!(settled, ["acked"], "nobody is waited for once more");
         fleet.start_worker(&["execute"]).await?;
         gone(fleet).await
     })

@@ -134,7 +134,7 @@ async fn what_this_credential_may_not_do_is_told_before_any_work_is_taken() {
         session.close().await;
         // The least that a worker for public tasks needs.
         let least = Permissions {
-            configure: r"^(public|dead|claim\.[0-9a-f]{32}|retry\.public\.[0-9]+)$",
+            configure: r"^(public|dead|(claim|generation)\.[0-9a-f]{32}|retry\.public\.[0-9]+)$",
             write: r"^amq\.default$",
             read: r"^(public|claim\.[0-9a-f]{32}|retry\.public\.[0-9]+)$",
         };
@@ -147,7 +147,7 @@ async fn what_this_credential_may_not_do_is_told_before_any_work_is_taken() {
                 Some(("queue public", "permission read")),
             ),
             (
-                Permissions { configure: r"^(claim|retry)\..*$", ..least },
+                Permissions { configure: r"^(claim|generation|retry)\..*$", ..least },
                 Some(("queue dead", "permission configure")),
             ),
             (
@@ -155,7 +155,11 @@ async fn what_this_credential_may_not_do_is_told_before_any_work_is_taken() {
                 Some(("queues claim.*", "may not be made by us")),
             ),
             (
-                Permissions { configure: r"^(public|dead|claim\..*)$", ..least },
+                Permissions { configure: r"^(public|dead|(claim|retry)\..*)$", ..least },
+                Some(("queues generation.*", "may not be made by us")),
+            ),
+            (
+                Permissions { configure: r"^(public|dead|(claim|generation)\..*)$", ..least },
                 Some(("queues retry.public.*", "may not be made by us")),
             ),
             (
