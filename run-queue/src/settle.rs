@@ -56,8 +56,10 @@ impl Settler {
                 self.delay(received, reason, *at_least, publisher).await?
             }
             Err(Failure::Fail(reason)) => self.bury(received.count_as(attempt), reason, publisher).await?,
-            // Counted as the last attempt that was begun.
-            Err(Failure::Spent) => self.bury(received, Failure::SPENT, publisher).await?,
+            Err(Failure::Spent) => {
+                let last = received.headers().attempt;
+                self.bury(received.count_as(last), Failure::SPENT, publisher).await?
+            }
             Err(Failure::Elsewhere(key)) => {
                 tracing::info!(claim = %key, "the same work is under way; its owner is told");
                 received.forward(&linked.session, publisher, key).await?;

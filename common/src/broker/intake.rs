@@ -251,10 +251,11 @@ impl Received {
         generation: Generation,
     ) -> Result<(), BrokerError> {
         let Headers { attempt, awaited, .. } = self.headers;
-        let attempt = if awaited.is_some() && self.redelivered { attempt.next() } else { attempt };
-        let headers = Headers { attempt, awaited: Some(generation), ..self.headers.clone() };
-        let again = Carried::new(&self.properties, &headers);
-        self.later(publisher, again, wait).await
+        let counted =
+            if awaited.is_some() && self.redelivered { self.count_as(attempt.next()) } else { self };
+        let headers = Headers { awaited: Some(generation), ..counted.headers.clone() };
+        let again = Carried::new(&counted.properties, &headers);
+        counted.later(publisher, again, wait).await
     }
 
     async fn later(self, publisher: &Publisher, again: Carried, pause: Duration) -> Result<(), BrokerError> {
@@ -263,10 +264,18 @@ impl Received {
         self.ack().await
     }
 
-    /// What becomes of it is said of this attempt, which was begun: no wait for the one before counts any more.
+    /// What becomes of it is said of this attempt, which was begun. If it has waited for the worker that began the one before, that worker
+    /// is lost for good, and its history says so.
     #[must_use = "settle every delivery"]
     pub fn count_as(self, attempt: Attempt) -> Self {
-        Self { headers: Headers { attempt, awaited: None, ..self.headers }, ..self }
+        let before = self.headers;
+        let headers = Headers { attempt, awaited: None, ..before.clone() };
+        if before.awaited.is_none() {
+            return Self { headers, ..self };
+        }
+        let lost = Carried::new(&self.properties, &headers)
+            .remember(&format!("attempt {}", before.attempt), "the worker that had begun it was lost");
+        Self { headers, properties: lost.properties(), ..self }
     }
 
     /// Somebody else has the claim on its work: it goes into that claim's mailbox, or back into its queue if the claim has just

@@ -41,6 +41,8 @@ pub struct Dead {
     pub queue: String,
     /// How often it was tried.
     pub attempt: u32,
+    /// What became of the attempts before, a line each.
+    pub history: Vec<String>,
 }
 
 impl Fleet {
@@ -185,6 +187,7 @@ impl Fleet {
             let burial = received.burial().context("a dead message without its story")?;
             dead.push(Dead {
                 body: String::from_utf8_lossy(received.body()).into_owned(),
+                history: received.history(),
                 reason: burial.reason,
                 queue: burial.from.unwrap_or_default(),
                 attempt: received.headers().attempt.number(),

@@ -48,6 +48,8 @@ async fn a_task_that_kills_its_workers_is_dead_after_as_many_as_may_try() {
         fleet.start_worker(&["execute"]).await?;
         let dead = fleet.wait_for_dead().await?;
         assert!(dead.reason.starts_with("out of attempts") && dead.attempt == 3, "{dead:?}");
+        let lost = |attempt| format!("attempt {attempt}: the worker that had begun it was lost");
+        assert_eq!(dead.history, [lost(1), lost(2), lost(3)]);
         fleet.settle().await?;
         no_claims(fleet).await
     })
