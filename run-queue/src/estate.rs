@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,11 +32,18 @@ pub(crate) struct Estate<L> {
 
 struct Undecided<L> {
     left: L,
-    /// Since when somebody else seems to have its claim.
-    held_since: Option<Instant>,
+    /// When it was found.
+    since: Instant,
 }
 
-impl<L> Estate<L> {
+impl<L: Remains> Undecided<L> {
+    /// Nobody here has had its claim for so long that another worker may begin it.
+    fn is_overdue(&self, fence: Duration) -> bool {
+        self.since.elapsed() >= fence
+    }
+}
+
+impl<L: Remains> Estate<L> {
     /// With what there is at the start; none where the process ends before that is known.
     pub(crate) async fn open(mut finds: Finds<L>) -> Option<Self> {
         let first = finds.recv().await?;
@@ -45,7 +53,8 @@ impl<L> Estate<L> {
     }
 
     fn add(&mut self, left: Vec<L>) {
-        self.undecided.extend(left.into_iter().map(|left| Undecided { left, held_since: None }));
+        let since = Instant::now();
+        self.undecided.extend(left.into_iter().map(|left| Undecided { left, since }));
     }
 
     /// Returns when there is something to decide about.
@@ -57,6 +66,17 @@ impl<L> Estate<L> {
                 None => pending().await,
             },
             () = sleep(EVERY), if !self.undecided.is_empty() => {}
+        }
+    }
+
+    /// What still runs and may be begun by another. Safe to be dropped while it waits.
+    async fn overdue(&mut self, fence: Duration) -> L {
+        let is_overdue = |it: &Undecided<L>| !it.left.is_done() && it.is_overdue(fence);
+        loop {
+            if let Some(at) = self.undecided.iter().position(is_overdue) {
+                return self.undecided.remove(at).left;
+            }
+            self.more().await;
         }
     }
 }
@@ -75,6 +95,23 @@ impl<H: Handler> Role<H> {
                     break found;
                 }
             };
+        }
+    }
+
+    /// Waits before the broker is asked for again. What others have left runs on meanwhile, but for no longer than what this process has
+    /// begun would.
+    pub(crate) async fn rest(&self, pause: Duration, estate: &mut Estate<H::Left>) {
+        let mut over = pin!(sleep(pause));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut over => return,
+                left = estate.overdue(self.settler.times.fence) => {
+                    let reason = "no session with the broker for so long that others may begin this";
+                    tracing::warn!(task.id = %left.message().headers.id, reason, "what was left here is stopped");
+                    self.handler.give_up(left).await;
+                }
+            }
         }
     }
 
@@ -119,12 +156,7 @@ impl<H: Handler> Role<H> {
                     self.handler.give_up(undecided.remove(at).left).await;
                 }
                 // The broker hears late of the death of who was cut off: for so long it may be that one's.
-                Ok(Claimed::ByAnother)
-                    if next.held_since.get_or_insert_with(Instant::now).elapsed()
-                        < self.settler.times.fence =>
-                {
-                    at += 1;
-                }
+                Ok(Claimed::ByAnother) if !next.is_overdue(self.settler.times.fence) => at += 1,
                 Ok(Claimed::ByAnother | Claimed::FromAnotherQueue | Claimed::Left(_)) => {
                     tracing::info!(task.id = %message.headers.id, "another worker has begun what was left here");
                     self.handler.give_up(undecided.remove(at).left).await;

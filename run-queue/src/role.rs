@@ -53,11 +53,11 @@ impl<H: Handler> Role<H> {
         // What runs needs the broker for as long as it runs.
         let connecting = async {
             self.stands(Standing::Down);
-            broker.fit(&self.contract, &done, || self.stands(Standing::Unfit)).await;
+            let Some(mut estate) = Estate::open(found).await else { return };
+            let unfit = || self.stands(Standing::Unfit);
+            broker.fit(&self.contract, &done, unfit, async |pause| self.rest(pause, &mut estate).await).await;
             let sessions = Sessions::new(broker, self.name, done.clone());
-            if let Some(estate) = Estate::open(found).await {
-                self.connect(sessions, estate, &tell, &slot, &done).await;
-            }
+            self.connect(sessions, estate, &tell, &slot, &done).await;
         };
         // Who is to end begins nothing, not even again.
         let looking = self.look(finds, lifecycle.stopping());
@@ -73,7 +73,7 @@ impl<H: Handler> Role<H> {
         slot: &Slot<H>,
         done: &CancellationToken,
     ) {
-        while let Some(session) = sessions.next().await {
+        while let Some(session) = sessions.next(async |pause| self.rest(pause, &mut estate).await).await {
             let error = match prepared(session, &self.contract).await {
                 Err(error) => error,
                 Ok(linked) => {

@@ -69,7 +69,7 @@ pub async fn run(broker: Broker, settings: WebhookSettings) -> Exit {
     let working = lifecycle.run([
         Part::new("receiver", receiving),
         Part::new("broker", async {
-            broker.fit(&contract(), &answered, || {}).await;
+            broker.fit(&contract(), &answered, || {}, tokio::time::sleep).await;
             keeper.keep(Sessions::new(broker.clone(), "webhook", answered.clone())).await;
         }),
     ]);

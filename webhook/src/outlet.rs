@@ -84,7 +84,7 @@ impl Outlet {
 impl Keeper {
     /// Keeps a publisher at hand until the sessions end.
     pub(crate) async fn keep(&self, mut sessions: Sessions) {
-        while let Some(session) = sessions.next().await {
+        while let Some(session) = sessions.next(tokio::time::sleep).await {
             let error = tokio::select! {
                 error = self.serve(&session) => error,
                 () = sessions.stopped() => {

@@ -19,7 +19,7 @@ const STEADY: Duration = Duration::from_secs(30);
 ///
 /// ```no_run
 /// # async fn role(mut sessions: common::broker::Sessions) {
-/// while let Some(session) = sessions.next().await {
+/// while let Some(session) = sessions.next(tokio::time::sleep).await {
 ///     let error = session.lost().await; // or the first error of the role's work
 ///     sessions.ended(&error);
 /// }
@@ -42,10 +42,11 @@ impl Sessions {
         Self { broker, role, stop, backoff: backoff(), pause: None, since: tokio::time::Instant::now() }
     }
 
-    /// The next session, however long that takes; none once it is time to stop.
-    pub async fn next(&mut self) -> Option<Session> {
+    /// The next session, however long that takes; none once it is time to stop. `rest` is what the pauses between tries are spent with,
+    /// such as [`tokio::time::sleep`]: the broker is away then, as far as anybody knows.
+    pub async fn next(&mut self, rest: impl AsyncFnMut(Duration)) -> Option<Session> {
         let stop = self.stop.clone();
-        stop.run_until_cancelled(self.connect()).await
+        stop.run_until_cancelled(self.connect(rest)).await
     }
 
     /// Returns when it is time to stop.
@@ -53,10 +54,10 @@ impl Sessions {
         self.stop.cancelled().await;
     }
 
-    async fn connect(&mut self) -> Session {
+    async fn connect(&mut self, mut rest: impl AsyncFnMut(Duration)) -> Session {
         loop {
             if let Some(pause) = self.pause.take() {
-                tokio::time::sleep(pause).await;
+                rest(pause).await;
             }
             match self.broker.connect(self.role).await {
                 Ok(session) => {
@@ -64,7 +65,7 @@ impl Sessions {
                     self.since = tokio::time::Instant::now();
                     return session;
                 }
-                Err(error) => self.rest(&error, "no connection to the broker yet"),
+                Err(error) => self.pause_after(&error, "no connection to the broker yet"),
             }
         }
     }
@@ -74,10 +75,10 @@ impl Sessions {
         if self.since.elapsed() >= STEADY {
             self.backoff = backoff();
         }
-        self.rest(error, "the session with the broker ended");
+        self.pause_after(error, "the session with the broker ended");
     }
 
-    fn rest(&mut self, error: &BrokerError, what: &str) {
+    fn pause_after(&mut self, error: &BrokerError, what: &str) {
         let pause = next_pause(&mut self.backoff);
         self.pause = Some(pause);
         tracing::warn!(error = %Chain(error), role = self.role, retry_ms = pause.as_millis(), "{what}");

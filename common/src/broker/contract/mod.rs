@@ -56,8 +56,15 @@ impl Broker {
     }
 
     /// Returns when it fits, or when it is time to stop. What does not fit may be mended while we wait: queues are made anew,
-    /// permissions are given, brokers come back. Until then each look is in the log, with all that is wrong.
-    pub async fn fit(&self, contract: &Contract, stop: &CancellationToken, unfit: impl Fn()) {
+    /// permissions are given, brokers come back. Until then each look is in the log, with all that is wrong, and `rest` is what the
+    /// pauses between looks are spent with.
+    pub async fn fit(
+        &self,
+        contract: &Contract,
+        stop: &CancellationToken,
+        unfit: impl Fn(),
+        mut rest: impl AsyncFnMut(Duration),
+    ) {
         let mut pauses = pauses::growing(FIRST_PAUSE, LAST_PAUSE);
         loop {
             let Some(is_fit) = stop.run_until_cancelled(self.is_fit(contract)).await else { return };
@@ -69,7 +76,7 @@ impl Broker {
                 }
             }
             let pause = pauses.next().unwrap_or(LAST_PAUSE).min(LAST_PAUSE);
-            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            if stop.run_until_cancelled(rest(pause)).await.is_none() {
                 return;
             }
         }

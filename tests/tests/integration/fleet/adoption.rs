@@ -4,12 +4,12 @@ use anyhow::Result;
 use common::forge::StatusState;
 use serde_json::json;
 use tests::fleet::{DEADLINE, Fleet, Setup, run_test_with};
-use tests::proxy::Proxy;
+use tests::proxy::{Network, Proxy};
 use tests::wait::until;
 
 use super::gate::{
     ELSEWHERE, ONE_RUN, TWO_RUNS, ask, ends_as, gated_job, gone, no_claims, open_gate, quick, running_job,
-    says, wait_for_line, whole_log,
+    says, wait_for_another, wait_for_line, whole_log,
 };
 
 #[tokio::test]
@@ -136,6 +136,28 @@ async fn who_comes_back_too_late_removes_its_container() {
         fleet.worker(1)?.wait_until("that it is too late", DEADLINE, too_late).await?;
         let is_gone = async || Ok(!fleet.engine.containers().await?.iter().any(|it| first.contains(it)));
         until("the end of the first container", is_gone).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        ends_as(fleet, &repo, &tip, &TWO_RUNS).await?;
+        whole_log(fleet, &repo, &tip).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_starts_while_it_is_cut_off_stops_what_was_left_before_another_begins() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        let proxy = Proxy::start(fleet.broker.address()).await?;
+        let behind = ["execute", "--amqp", proxy.address()];
+        let (repo, tip) = running_job(fleet, &behind).await?;
+        let first = fleet.engine.containers().await?;
+        proxy.set(Network::Down);
+        fleet.kill_worker(0).await?;
+        fleet.start_worker(&behind).await?;
+        fleet.start_worker(&ELSEWHERE).await?;
+        let stopped = says("what was left here is stopped");
+        fleet.worker(0)?.wait_until("that it stops what was left", DEADLINE, stopped).await?;
+        wait_for_another(fleet, &first).await?;
+        proxy.set(Network::Open);
         open_gate(fleet, &repo, &tip).await?;
         ends_as(fleet, &repo, &tip, &TWO_RUNS).await?;
         whole_log(fleet, &repo, &tip).await
