@@ -22,8 +22,8 @@ pub(crate) struct Settler {
 }
 
 impl Settler {
-    /// `attempt` is the one that has come to this, and `begun` whether it had its claim: one that had to wait before that is none. A
-    /// message that is for another run is passed on as it is. After an error the delivery is the broker's again, and what was published
+    /// `attempt` is the one that has come to this, and `begun` whether it had its claim: one that did not get there is none. A message that
+    /// is for another run is passed on as it is. After an error the delivery is the broker's again, and what was published
     /// before stays published.
     pub(crate) async fn settle(
         &self,
@@ -34,6 +34,13 @@ impl Settler {
         linked: &Linked,
     ) -> Result<Settled, BrokerError> {
         let publisher = &linked.publisher;
+        let last = received.headers().attempt;
+        let received = match outcome {
+            // It was the last one that was begun, and its worker is lost, too.
+            Err(Failure::Spent) => received.count_as(last),
+            _ if begun => received.count_as(attempt),
+            _ => received,
+        };
         let settled = match outcome {
             Ok(outgoing) => {
                 for message in outgoing {
@@ -50,16 +57,12 @@ impl Settler {
                 received.requeue().await?;
                 Settled::HandedOver
             }
-            Err(Failure::Retry(reason)) => self.retry(received.count_as(attempt), reason, publisher).await?,
+            Err(Failure::Retry(reason)) => self.retry(received, reason, publisher).await?,
             Err(Failure::Later { reason, at_least }) => {
-                let received = if begun { received.count_as(attempt) } else { received };
                 self.delay(received, reason, *at_least, publisher).await?
             }
-            Err(Failure::Fail(reason)) => self.bury(received.count_as(attempt), reason, publisher).await?,
-            Err(Failure::Spent) => {
-                let last = received.headers().attempt;
-                self.bury(received.count_as(last), Failure::SPENT, publisher).await?
-            }
+            Err(Failure::Fail(reason)) => self.bury(received, reason, publisher).await?,
+            Err(Failure::Spent) => self.bury(received, Failure::SPENT, publisher).await?,
             Err(Failure::Elsewhere(key)) => {
                 tracing::info!(claim = %key, "the same work is under way; its owner is told");
                 received.forward(&linked.session, publisher, key).await?;
