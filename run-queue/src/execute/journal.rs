@@ -67,6 +67,9 @@ pub(super) struct Begun {
     pub(super) given: Vec<SecretName>,
     /// When, in seconds since 1970.
     pub(super) since: i64,
+    /// How many workers are gone that had it, since one has handed it over.
+    #[serde(default)]
+    pub(super) deaths: u32,
     pub(super) state: State,
 }
 
@@ -189,6 +192,7 @@ impl Inner {
     fn take_in(&self, folder: &Path, begun: &mut Vec<Begun>) -> Result<(), JournalError> {
         let theirs: Records<Begun> = Records::new(folder.to_owned(), VERSION);
         for (name, record) in theirs.all()? {
+            let record = Begun { deaths: record.deaths.saturating_add(1), ..record };
             self.records.put(&name, &record)?;
             theirs.remove(&name)?;
             if !begun.iter().any(|it| it.task == record.task) {
@@ -246,6 +250,7 @@ mod tests {
             header: "a\nb\n".to_owned(),
             given: Vec::new(),
             since: 0,
+            deaths: 0,
             state: State::Runs,
         }
     }
@@ -275,6 +280,7 @@ mod tests {
         drop(second);
         let left = open(&Queue::ALL).inherit().await.unwrap();
         assert_eq!(left.begun.len(), 1, "until it is done with");
+        assert_eq!(left.begun[0].deaths, 2);
         assert!(other.knows(&"one".parse().unwrap()) && !other.knows(&"two".parse().unwrap()));
     }
 }

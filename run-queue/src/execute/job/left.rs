@@ -43,6 +43,9 @@ impl Remains for LeftJob {
     }
 }
 
+/// Whoever follows a job may die of it, and its successor, too: after so many, another attempt is begun, as those are counted.
+const MOST_DEATHS: u32 = 10;
+
 /// What can be gone on with of what workers have left. Their other containers are removed: nobody will ever want them.
 pub(in super::super) async fn find(
     inheritance: Inheritance,
@@ -80,11 +83,11 @@ pub(in super::super) async fn find(
                 let is_seen = is_judged_by_status(&begun);
                 left.push(LeftJob { message, begun, container: None, is_seen, secrets });
             }
-            (container @ Some(_), State::Runs, Some(message)) => {
+            (container @ Some(_), State::Runs, Some(message)) if begun.deaths <= MOST_DEATHS => {
                 let secrets = secrets.extract_if(.., |it| *it.task() == begun.task).collect();
                 left.push(LeftJob { message, begun, container, is_seen: false, secrets });
             }
-            // Its container is gone, or has never been; or its record cannot be read.
+            // Its container is gone, or has never been; or its record cannot be read; or too many have died of it.
             (container, _, _) => {
                 tracing::info!(task.id = %begun.task, "what was begun here cannot be gone on with, and is for others");
                 match container {
@@ -157,6 +160,15 @@ fn message(begun: &Begun) -> Option<Message> {
     let (id, delivery, trace) = (task.clone(), delivery.clone(), trace.parse().ok()?);
     let headers = Headers { id, attempt: attempt(begun), awaited: None, delivery, trace };
     Some(Message { queue, body: body.clone().into(), headers })
+}
+
+/// This process did not die of it.
+pub(super) async fn forgive(begun: Begun, cx: &Executor) {
+    let Some(journal) = cx.journal() else { return };
+    let task = begun.task.clone();
+    if let Err(error) = journal.put(Begun { deaths: 0, ..begun }).await {
+        tracing::warn!(error = %Chain(&error), task.id = %task, "what is handed over counts as left");
+    }
 }
 
 /// A record that stays is read again by the next worker.

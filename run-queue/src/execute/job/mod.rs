@@ -239,6 +239,7 @@ pub(super) async fn resume(left: LeftJob, work: &Work, cx: &Executor) -> Result<
     let ended = go_on(&begun, found, work, cx).await;
     if let Err(Failure::HandedOver) = ended {
         secrets.into_iter().for_each(SecretFolder::leave);
+        left::forgive(begun, cx).await;
     }
     ended
 }

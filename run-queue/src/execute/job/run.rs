@@ -175,6 +175,7 @@ impl Run<'_> {
             header,
             given,
             since: self.cx.clock.now().as_second(),
+            deaths: 0,
             state: State::Runs,
         };
         Ok(journal.put(begun).await?)

@@ -77,6 +77,27 @@ async fn a_worker_that_is_killed_and_started_again_goes_on_with_its_job() {
 }
 
 #[tokio::test]
+async fn a_job_that_too_many_have_died_of_is_begun_anew() {
+    run_test_with(quick(), async |fleet: &mut Fleet| -> Result<()> {
+        let (repo, tip) = running_job(fleet, &["execute"]).await?;
+        let first = fleet.engine.containers().await?;
+        for _ in 0..10 {
+            fleet.kill_worker(0).await?;
+            fleet.start_worker(&["execute"]).await?;
+            let goes_on = says("goes on with what another process has left");
+            fleet.worker(0)?.wait_until("that it goes on with it", DEADLINE, goes_on).await?;
+        }
+        fleet.kill_worker(0).await?;
+        fleet.start_worker(&["execute"]).await?;
+        wait_for_another(fleet, &first).await?;
+        open_gate(fleet, &repo, &tip).await?;
+        ends_as(fleet, &repo, &tip, &TWO_RUNS).await?;
+        whole_log(fleet, &repo, &tip).await
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_has_forwarded_its_own_message_still_knows_what_it_runs() {
     let times = "fence-seconds = 15\ntakeover-seconds = 18\n";
     let setup = Setup { execute: format!("slots = 2\npoll-seconds = 0.2\n{times}"), ..quick() };
