@@ -32,14 +32,13 @@ pub(crate) struct Estate<L> {
 
 struct Undecided<L> {
     left: L,
-    /// When it was found.
-    since: Instant,
+    found: Instant,
 }
 
 impl<L: Remains> Undecided<L> {
     /// Nobody here has had its claim for so long that another worker may begin it.
     fn is_overdue(&self, fence: Duration) -> bool {
-        self.since.elapsed() >= fence
+        self.found.elapsed() >= fence
     }
 }
 
@@ -53,8 +52,8 @@ impl<L: Remains> Estate<L> {
     }
 
     fn add(&mut self, left: Vec<L>) {
-        let since = Instant::now();
-        self.undecided.extend(left.into_iter().map(|left| Undecided { left, since }));
+        let found = Instant::now();
+        self.undecided.extend(left.into_iter().map(|left| Undecided { left, found }));
     }
 
     /// Returns when there is something to decide about.
@@ -146,7 +145,8 @@ impl<H: Handler> Role<H> {
                     }
                     if is_open {
                         tracing::info!(task.id = %message.headers.id, "goes on with what another process has left");
-                        slot.resumed.add(slot.resume(undecided.remove(at).left, claim, linked));
+                        let Undecided { left, found } = undecided.remove(at);
+                        slot.resumed.add(slot.resume(left, found, claim, linked));
                         continue;
                     }
                     // First, and with the rest still undecided: should it stay, or the session end, nobody would know of either.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::Chain;
-use common::broker::{BrokerError, ClaimKey, Claimed, Outgoing, Received, Take};
+use common::broker::{BrokerError, Claim, ClaimKey, Claimed, Outgoing, Received, Session, Take};
 use common::id::{Attempt, TaskId};
 use common::queue::Queue;
 use tokio::sync::{mpsc, oneshot};
@@ -79,6 +79,9 @@ pub(crate) enum Standing {
     Unclaimed(Option<oneshot::Receiver<Granted>>),
     /// Held.
     Ours(Granted),
+    /// Held again, by who was away. Others may still take over at the end of a wait for the time since the broker was last heard, at this
+    /// moment.
+    Back(Granted, Instant),
     /// The broker is away. It was last heard at this moment.
     Away(ClaimKey, Instant),
     /// Lost, given up, or not needed.
@@ -90,6 +93,8 @@ enum Change {
     Ended(Outcome),
     Overdue,
     Granted(Granted),
+    /// Nobody takes over any more who has waited for us.
+    Known,
     Mail(Box<Received>),
     ClaimBroken(BrokerError),
     DeliveryLost,
@@ -194,10 +199,11 @@ impl Run {
 
     async fn next(&mut self) -> Change {
         let Self { attempt, cancelled, linked, is_linked, delivery, claim, returns, settler, .. } = self;
+        let session = is_linked.then_some(&linked.session);
         tokio::select! {
             outcome = ended(attempt) => Change::Ended(outcome),
             () = overdue(cancelled), if attempt.is_some() => Change::Overdue,
-            change = of_claim(claim, *is_linked, settler.times.fence) => change,
+            change = of_claim(claim, session, settler.times.fence) => change,
             () = lost(delivery.as_ref()) => Change::DeliveryLost,
             () = linked.ended().cancelled(), if *is_linked => Change::SessionLost,
             Some(back) = returns.recv() => Change::Returned(back),
@@ -207,6 +213,12 @@ impl Run {
     async fn take_in(&mut self, change: Change) {
         match change {
             Change::Granted(granted) => self.claim = Standing::Ours(granted),
+            Change::Known => {
+                if let Standing::Back(granted, _) = std::mem::replace(&mut self.claim, Standing::None) {
+                    tracing::info!("whoever waits for us knows that we are back");
+                    self.claim = Standing::Ours(granted);
+                }
+            }
             Change::Mail(received) if self.delivery.is_none() && received.headers().id == self.id => {
                 tracing::info!("the message is back");
                 let lost = self.linked.ended().clone();
@@ -253,11 +265,13 @@ impl Run {
 
     fn away(&mut self, since: Instant) {
         self.kept.clear();
-        match &mut self.claim {
-            Standing::Ours(Granted { key, .. }) => self.claim = Standing::Away(key.clone(), since),
-            Standing::Away(_, before) => *before = since.min(*before),
-            Standing::Unclaimed(_) | Standing::None => {}
-        }
+        self.claim = match std::mem::replace(&mut self.claim, Standing::None) {
+            Standing::Ours(Granted { key, .. }) => Standing::Away(key, since),
+            Standing::Back(Granted { key, .. }, before) | Standing::Away(key, before) => {
+                Standing::Away(key, since.min(before))
+            }
+            other => other,
+        };
     }
 
     /// Takes the claim that was ours. A network that fell silent leaves our last session at the broker for half a minute, which holds
@@ -271,7 +285,7 @@ impl Run {
                 // Work that reports shows when it is done; of other work, nobody but its owner knows.
                 self.is_settled =
                     self.attempt.is_none() && claim.is_new() && *key != ClaimKey::of_message(&self.id);
-                self.claim = Standing::Ours(Granted { key: key.clone(), claim });
+                self.claim = Standing::Back(Granted { key: key.clone(), claim }, *since);
             }
             Ok(Claimed::ByAnother) if is_in_time => {
                 tracing::info!(
@@ -305,7 +319,8 @@ impl Run {
                 tracing::warn!(error = %Chain(&error), "a message for the same work could not be given back");
             }
         }
-        if let Standing::Ours(Granted { claim, .. }) = std::mem::replace(&mut self.claim, Standing::None)
+        if let Standing::Ours(Granted { claim, .. }) | Standing::Back(Granted { claim, .. }, _) =
+            std::mem::replace(&mut self.claim, Standing::None)
             && let Err(error) = claim.release(&self.linked.session).await
         {
             tracing::warn!(error = %Chain(&error), "the claim could not be given up");
@@ -336,7 +351,7 @@ async fn lost(delivery: Option<&Held>) {
     }
 }
 
-async fn of_claim(claim: &mut Standing, is_linked: bool, fence: Duration) -> Change {
+async fn of_claim(claim: &mut Standing, session: Option<&Session>, fence: Duration) -> Change {
     match claim {
         Standing::Unclaimed(Some(granted)) => {
             if let Ok(granted) = granted.await {
@@ -345,14 +360,31 @@ async fn of_claim(claim: &mut Standing, is_linked: bool, fence: Duration) -> Cha
             *claim = Standing::Unclaimed(None);
             pending().await
         }
-        Standing::Ours(Granted { claim, .. }) => match claim.mail().await {
-            Ok(received) => Change::Mail(Box::new(received)),
-            Err(error) => Change::ClaimBroken(error),
+        Standing::Ours(Granted { claim, .. }) => mail(claim).await,
+        Standing::Back(Granted { key, claim }, _) => tokio::select! {
+            change = mail(claim) => change,
+            () = begin_generation(session, key) => Change::Known,
         },
         Standing::Away(_, since) => tokio::select! {
             () = sleep_until(*since + fence) => Change::TooLate,
-            () = sleep(ASK_AGAIN), if is_linked => Change::AskAgain,
+            () = sleep(ASK_AGAIN), if session.is_some() => Change::AskAgain,
         },
         Standing::Unclaimed(None) | Standing::None => pending().await,
+    }
+}
+
+async fn mail(claim: &mut Claim) -> Change {
+    match claim.mail().await {
+        Ok(received) => Change::Mail(Box::new(received)),
+        Err(error) => Change::ClaimBroken(error),
+    }
+}
+
+/// An alarm of the broker can keep it from being durable for long. Dropped and called again it begins another, which does no harm.
+async fn begin_generation(session: Option<&Session>, key: &ClaimKey) {
+    let Some(session) = session else { return pending().await };
+    while let Err(error) = session.begin_generation(key).await {
+        tracing::warn!(error = %Chain(&error), "whoever waits for us cannot be told yet that we are back");
+        sleep(ASK_AGAIN).await;
     }
 }

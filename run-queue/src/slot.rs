@@ -136,9 +136,15 @@ impl<H: Handler> Slot<H> {
         })
     }
 
-    /// Goes on with what another process has left, under the claim on it. Its message is on its way.
-    pub(crate) fn resume(&self, left: H::Left, claim: Box<Claim>, linked: &Arc<Linked>) -> CancellationToken {
-        let claim = Standing::Ours(Granted { key: left.claim().clone(), claim });
+    /// Goes on with what another process has left and was found at this moment, under the claim on it. Its message is on its way.
+    pub(crate) fn resume(
+        &self,
+        left: H::Left,
+        found: Instant,
+        claim: Box<Claim>,
+        linked: &Arc<Linked>,
+    ) -> CancellationToken {
+        let claim = Standing::Back(Granted { key: left.claim().clone(), claim }, found);
         let (message, handler) = (left.message(), Arc::clone(&self.handler));
         self.start(
             message,

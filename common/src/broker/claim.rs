@@ -78,9 +78,10 @@ fn digest(text: &str) -> String {
 pub enum Take {
     /// It, if nobody ever had it.
     Fresh,
-    /// It, if nobody has it now: it is the worker's own, or that of one of its host which is gone.
+    /// It, if nobody has it now: it is the worker's own, or that of one of its host which is gone. Whoever waits for them does not know that
+    /// they are back until they have called [`Session::begin_generation`].
     Back,
-    /// It, if nobody has had it since this generation, whose owner has had their time to come back.
+    /// It, if nobody has had it since this generation, whose owner has had their time to come back. Begins the next.
     Over(Generation),
 }
 
@@ -104,11 +105,11 @@ impl Session {
         let mut looks = 0;
         loop {
             match self.claim_once(key, from, take).await {
-                // Whoever had it has given it up since it was looked at.
                 Ok(None) => {}
+                // Whoever had it has given it up since it was looked at.
                 Err(error) if is_refusal(&error, &AMQPSoftError::NOTFOUND) => {}
                 // Who is just giving it up looks like somebody who is gone, for a moment.
-                Ok(Some(Claimed::Left(_))) if looks < LEFT_LOOKS => {
+                Ok(Some(Claimed::Left(_))) if take == Take::Fresh && looks < LEFT_LOOKS => {
                     looks += 1;
                     tokio::time::sleep(LEFT_PAUSE).await;
                 }
@@ -134,8 +135,13 @@ impl Session {
         let before = self.holders(&queue).await?;
         // Asked for before it is seen that nobody has the claim: whoever takes it in between begins another, and is waited for anew.
         let left = match (take, before) {
-            (Take::Fresh, Some(0)) => Some(self.generation(key).await?),
+            (Take::Fresh | Take::Over(_), Some(0)) => Some(self.generation(key).await?),
             _ => None,
+        };
+        let is_waited_for = match take {
+            Take::Fresh => before.is_some(),
+            Take::Over(awaited) => left.is_some_and(|it| it != awaited),
+            Take::Back => false,
         };
         let channel = self.channel().await?;
         let arguments = arguments(self.queues().of(from));
@@ -147,30 +153,32 @@ impl Session {
             }
             Err(error) => return Err(error),
         };
-        if holders > 0 || (take == Take::Fresh && before.is_some()) {
+        if holders > 0 || is_waited_for {
             close(&channel).await;
             return Ok(if holders > 0 { Some(Claimed::ByAnother) } else { left.map(Claimed::Left) });
         }
         let Some(mail) = hold(&channel, &queue).await? else { return Ok(Some(Claimed::ByAnother)) };
         let names = self.queues().clone();
         let claim = Claim { queue, from, names, channel, mail, is_new: before.is_none() };
-        self.enter(key, claim, take).await.map(Some)
+        match take {
+            Take::Over(awaited) => self.take_over(key, claim, awaited).await.map(Some),
+            Take::Fresh | Take::Back => Ok(Some(Claimed::Ours(Box::new(claim)))),
+        }
     }
 
-    /// With the claim in hand, nobody else begins a generation.
-    async fn enter(&self, key: &ClaimKey, claim: Claim, take: Take) -> Result<Claimed, BrokerError> {
-        if let Take::Over(awaited) = take
-            && !claim.is_new
-        {
-            let generation = self.generation(key).await?;
-            if generation != awaited {
-                close(&claim.channel).await;
-                return Ok(Claimed::Left(generation));
-            }
+    /// Looks once more, with the claim in hand: nobody else takes it over or comes back to it now.
+    async fn take_over(
+        &self,
+        key: &ClaimKey,
+        claim: Claim,
+        awaited: Generation,
+    ) -> Result<Claimed, BrokerError> {
+        let generation = self.generation(key).await?;
+        if !claim.is_new && generation != awaited {
+            close(&claim.channel).await;
+            return Ok(Claimed::Left(generation));
         }
-        if take != Take::Fresh {
-            self.begin_generation(key).await?;
-        }
+        self.begin_generation(key).await?;
         Ok(Claimed::Ours(Box::new(claim)))
     }
 
@@ -333,8 +341,11 @@ impl Publisher {
     }
 }
 
+pub(super) fn millis(it: Duration) -> AMQPValue {
+    AMQPValue::LongLongInt(i64::try_from(it.as_millis()).unwrap_or(i64::MAX))
+}
+
 pub(super) fn arguments(from: &str) -> FieldTable {
-    let millis = |it: Duration| AMQPValue::LongLongInt(i64::try_from(it.as_millis()).unwrap_or(i64::MAX));
     let mut table = FieldTable::default();
     table.insert("x-expires".into(), millis(KEPT));
     table.insert("x-message-ttl".into(), millis(MAIL_KEPT));

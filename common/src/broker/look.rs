@@ -28,7 +28,7 @@ impl Session {
         self.depth_of(self.queues().of(queue)).await
     }
 
-    /// The same for a queue that is none of the fleet's: where retries wait.
+    /// The same by the queue's name on the broker.
     pub async fn depth_of(&self, name: &str) -> Result<u32, BrokerError> {
         self.look_at(name).await.map(|it| it.message_count())
     }

@@ -62,11 +62,11 @@ impl Publisher {
     ) -> Result<(), BrokerError> {
         let millis = waiting::step(pause);
         let waiting = waiting::room(queue, millis);
-        self.send_making(&waiting, waiting::arguments(queue, millis), body, properties).await
+        self.declare_and_send(&waiting, waiting::arguments(queue, millis), body, properties).await
     }
 
     /// Into a durable queue that is made with these arguments where it is not there.
-    pub(super) async fn send_making(
+    pub(super) async fn declare_and_send(
         &self,
         queue: &str,
         arguments: FieldTable,

@@ -245,6 +245,9 @@ async fn a_claim_is_taken_over_only_from_the_generation_that_was_waited_for() {
             let Claimed::Ours(_claim) = owner.claim(&key, Queue::Public, take).await? else {
                 bail!("{take:?}")
             };
+            if take == Take::Back {
+                owner.begin_generation(&key).await?;
+            }
             let held = other.claim(&key, Queue::Public, Take::Fresh).await?;
             assert!(matches!(held, Claimed::ByAnother), "{held:?}");
             owner.close().await;

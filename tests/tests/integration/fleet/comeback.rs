@@ -193,8 +193,8 @@ async fn who_came_back_and_is_lost_again_has_its_time_once_more() {
         proxy.set(Network::Down);
         until("a wait for the owner", async || Ok(waits(fleet)? == 1)).await?;
         proxy.set(Network::Open);
-        let ours = says("the claim is ours again");
-        fleet.worker(0)?.wait_until("that it has its claim", DEADLINE, ours).await?;
+        let known = says("whoever waits for us knows that we are back");
+        fleet.worker(0)?.wait_until("that it is known to be back", DEADLINE, known).await?;
         proxy.set(Network::Down);
         until("another wait for the owner", async || Ok(waits(fleet)? == 2)).await?;
         // A new process is connected at once; the old one would rest between its tries.
