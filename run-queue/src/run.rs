@@ -79,8 +79,8 @@ pub(crate) enum Standing {
     Unclaimed(Option<oneshot::Receiver<Granted>>),
     /// Held.
     Ours(Granted),
-    /// Held again, by who was away. Others may still take over at the end of a wait for the time since the broker was last heard, at this
-    /// moment.
+    /// Held again. Until a generation is begun, nobody can know later that we were back: if the claim is lost before, our time counts from
+    /// when the broker was last heard before we were away, at this moment.
     Back(Granted, Instant),
     /// The broker is away. It was last heard at this moment.
     Away(ClaimKey, Instant),
@@ -93,7 +93,7 @@ enum Change {
     Ended(Outcome),
     Overdue,
     Granted(Granted),
-    /// Nobody takes over any more who has waited for us.
+    /// The generation is begun that says that we are back.
     Known,
     Mail(Box<Received>),
     ClaimBroken(BrokerError),
