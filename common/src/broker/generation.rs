@@ -51,8 +51,8 @@ impl Session {
         Ok(Generation(state.message_count()))
     }
 
-    /// Begins the next generation of a claim that the caller holds, and has come back to. When this returns, it is durable, and no wait for
-    /// one before leads to anything. An alarm of the broker keeps it from returning.
+    /// Begins the next generation of a claim: for who holds it and has come back to it. When this returns, it is durable, and whoever waits
+    /// for one before waits anew. An alarm of the broker keeps it from returning: then it is an error, after half a minute.
     pub async fn begin_generation(&self, key: &ClaimKey) -> Result<(), BrokerError> {
         let persistent = BasicProperties::default().with_delivery_mode(2);
         self.publisher().await?.declare_and_send(&name(key), arguments(), &[], persistent).await
